@@ -1,9 +1,9 @@
 /*
  * A growable array of bytes with a maximum. Always terminated by a zero byte that does not count.
  *
- * `struct buf b = BUF_INIT(max);` ... `buf_release(&b)`, or `AUTO(buf_release) struct buf b = BUF_INIT(max);`.
- * What our own code writes cannot pass the maximum (that would be a programmers' error, asserted);
- * what strangers write is added with buf_try_append(), which says so.
+ * `struct buf b = BUF_INIT(max);` ... `buf_release(&b)`, or `AUTO(buf_release) struct buf b =
+ * BUF_INIT(max);`. What our own code writes cannot pass the maximum (that would be a programmers'
+ * error, asserted); what strangers write is added with buf_try_append(), which says so.
  */
 #ifndef SLIPWAY_BASE_BUF_H
 #define SLIPWAY_BASE_BUF_H
@@ -13,15 +13,16 @@
 #include <stddef.h>
 
 struct buf {
-    char *data; /* never NULL once something was added; read it through buf_text() if it may be empty */
+    char *data; /* never NULL once something was added; read it through buf_text() if it may be
+                   empty */
     size_t len; /* bytes in use */
     size_t cap;
     size_t max; /* most bytes that may be in use; 0: no limit */
 };
 
-#define BUF_INIT(MAX)                                                                                                  \
-    {                                                                                                                  \
-        .data = NULL, .len = 0, .cap = 0, .max = (MAX)                                                                 \
+#define BUF_INIT(MAX)                                                                              \
+    {                                                                                              \
+        .data = NULL, .len = 0, .cap = 0, .max = (MAX)                                             \
     }
 
 /* Frees the bytes; the struct is empty and usable again. */
@@ -37,7 +38,8 @@ char *buf_reserve(struct buf *b, size_t extra);
 void buf_append(struct buf *b, const void *data, size_t len);
 
 /* Adds LEN bytes if the maximum allows. Returns whether it did. */
-bool buf_try_append(struct buf *b, const void *data, size_t len) __attribute__((warn_unused_result));
+bool buf_try_append(struct buf *b, const void *data, size_t len)
+    __attribute__((warn_unused_result));
 
 /* Adds a string, one character, or what printf makes. */
 void buf_puts(struct buf *b, const char *text);

@@ -1,8 +1,8 @@
 /*
  * The wish to stop, set by a signal handler, seen by every loop that can last.
  *
- * A signal handler calls cancel_request(); loops ask cancel_requested() and return cancel_error(); what sleeps in poll()
- * adds cancel_fd(), which becomes readable for good.
+ * A signal handler calls cancel_request(); loops ask cancel_requested() and return cancel_error();
+ * what sleeps in poll() adds cancel_fd(), which becomes readable for good.
  */
 #ifndef SLIPWAY_BASE_CANCEL_H
 #define SLIPWAY_BASE_CANCEL_H

@@ -31,7 +31,8 @@ int error_errno(struct error *err, enum error_code code, const char *format, ...
     err->sys_errno = saved;
     size_t len = strlen(err->text);
     char words[128];
-    snprintf(err->text + len, sizeof err->text - len, ": %s", strerror_r(saved, words, sizeof words));
+    snprintf(err->text + len, sizeof err->text - len, ": %s",
+             strerror_r(saved, words, sizeof words));
     return -1;
 }
 
@@ -50,7 +51,8 @@ int error_wrap(struct error *err, const char *format, ...)
     return -1;
 }
 
-int error_locate(struct error *err, const char *file, unsigned line, unsigned column, unsigned width)
+int error_locate(struct error *err, const char *file, unsigned line, unsigned column,
+                 unsigned width)
 {
     if (err->line == 0) {
         snprintf(err->file, sizeof err->file, "%s", file);

@@ -1,8 +1,9 @@
 /*
- * What happens while working, told to whoever shows it. Only cli/ prints; all other rooms post events.
+ * What happens while working, told to whoever shows it. Only cli/ prints; all other rooms post
+ * events.
  *
- * A sink is passed down; its function may be called from any thread and must do its own locking. Strings in an event are
- * borrowed for the call. A NULL sink is fine.
+ * A sink is passed down; its function may be called from any thread and must do its own locking.
+ * Strings in an event are borrowed for the call. A NULL sink is fine.
  */
 #ifndef SLIPWAY_BASE_EVENT_H
 #define SLIPWAY_BASE_EVENT_H
@@ -13,8 +14,10 @@
 enum event_type {
     EVENT_STEP_START,  /* a vertex of the build begins: step, name */
     EVENT_STEP_OUTPUT, /* output of a RUN: step, data, len (raw bytes, may end mid-line) */
-    EVENT_STEP_END,    /* step, status, text: a word more, e.g. the layer's size or why it was not cached; may be NULL */
-    EVENT_TRANSFER,    /* a blob's progress: id, name (its digest or what it is), current, total (0: unknown), status */
+    EVENT_STEP_END,    /* step, status, text: a word more, e.g. the layer's size or why it was not
+                          cached; may be NULL */
+    EVENT_TRANSFER,    /* a blob's progress: id, name (its digest or what it is), current, total (0:
+                          unknown), status */
     EVENT_NOTE,        /* text: something worth a line */
     EVENT_WARNING,     /* text, file, line: something the user should change */
 };
@@ -54,8 +57,9 @@ struct event_sink {
 void event_post(struct event_sink *sink, const struct event *event);
 
 /* Posts a note or a warning made as by printf. */
-void event_note(struct event_sink *sink, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void event_warning(struct event_sink *sink, const char *file, unsigned line, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+void event_note(struct event_sink *sink, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void event_warning(struct event_sink *sink, const char *file, unsigned line, const char *format,
+                   ...) __attribute__((format(printf, 4, 5)));
 
 #endif

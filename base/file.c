@@ -26,8 +26,8 @@ int file_open(int dirfd, const char *path, int flags, mode_t mode, int *fd_out, 
     return 0;
 }
 
-static int open_resolve(int rootfd, const char *path, int flags, mode_t mode, uint64_t resolve, int *fd_out,
-                        struct error *err)
+static int open_resolve(int rootfd, const char *path, int flags, mode_t mode, uint64_t resolve,
+                        int *fd_out, struct error *err)
 {
     struct open_how how = {
         .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
@@ -45,14 +45,18 @@ static int open_resolve(int rootfd, const char *path, int flags, mode_t mode, ui
     return 0;
 }
 
-int file_open_in_root(int rootfd, const char *path, int flags, mode_t mode, int *fd_out, struct error *err)
+int file_open_in_root(int rootfd, const char *path, int flags, mode_t mode, int *fd_out,
+                      struct error *err)
 {
-    return open_resolve(rootfd, path, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS, fd_out, err);
+    return open_resolve(rootfd, path, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS, fd_out,
+                        err);
 }
 
-int file_open_no_links(int rootfd, const char *path, int flags, mode_t mode, int *fd_out, struct error *err)
+int file_open_no_links(int rootfd, const char *path, int flags, mode_t mode, int *fd_out,
+                       struct error *err)
 {
-    return open_resolve(rootfd, path, flags | O_NOFOLLOW, mode, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, fd_out, err);
+    return open_resolve(rootfd, path, flags | O_NOFOLLOW, mode,
+                        RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, fd_out, err);
 }
 
 int file_read_fd(int fd, const char *name, size_t max, struct buf *out, struct error *err)
@@ -79,7 +83,8 @@ int file_read_fd(int fd, const char *name, size_t max, struct buf *out, struct e
     }
 }
 
-int file_read(int dirfd, const char *path, size_t max, struct buf *out, bool *found_out, struct error *err)
+int file_read(int dirfd, const char *path, size_t max, struct buf *out, bool *found_out,
+              struct error *err)
 {
     AUTO(fd_closep) int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0 && found_out && (errno == ENOENT || errno == ENOTDIR)) {
@@ -124,8 +129,8 @@ void file_random_name(char out[17])
     snprintf(out, 17, "%016llx", (unsigned long long)bits);
 }
 
-int file_write_atomic(int dirfd, const char *path, const void *data, size_t len, mode_t mode, bool durable,
-                      struct error *err)
+int file_write_atomic(int dirfd, const char *path, const void *data, size_t len, mode_t mode,
+                      bool durable, struct error *err)
 {
     char random[17];
     file_random_name(random);

@@ -30,8 +30,8 @@ static bool too_deep(const char *p, size_t len)
     return false;
 }
 
-int json_parse(const void *data, size_t len, size_t max, const char *name, enum error_code code, json_t **out,
-               struct error *err)
+int json_parse(const void *data, size_t len, size_t max, const char *name, enum error_code code,
+               json_t **out, struct error *err)
 {
     if (len > max) {
         return error_set(err, code, "%s is larger than %zu bytes", name, max);

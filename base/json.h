@@ -1,5 +1,6 @@
 /*
- * JSON (jansson) as this program reads and writes it: documents of strangers within limits, our own in a fixed order.
+ * JSON (jansson) as this program reads and writes it: documents of strangers within limits, our own
+ * in a fixed order.
  */
 #ifndef SLIPWAY_BASE_JSON_H
 #define SLIPWAY_BASE_JSON_H
@@ -12,12 +13,14 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-/* Parses LEN bytes, which must be one JSON object or array of at most MAX bytes, nested at most 64 deep. NAME says in
- * messages what it is. CODE is the error's code. The reference in *OUT is the caller's. */
-int json_parse(const void *data, size_t len, size_t max, const char *name, enum error_code code, json_t **out,
-               struct error *err);
+/* Parses LEN bytes, which must be one JSON object or array of at most MAX bytes, nested at most 64
+ * deep. NAME says in messages what it is. CODE is the error's code. The reference in *OUT is the
+ * caller's. */
+int json_parse(const void *data, size_t len, size_t max, const char *name, enum error_code code,
+               json_t **out, struct error *err);
 
-/* The member KEY of OBJECT as a string, borrowed; NULL if it is missing or not a string. OBJECT may be NULL. */
+/* The member KEY of OBJECT as a string, borrowed; NULL if it is missing or not a string. OBJECT may
+ * be NULL. */
 const char *json_get_string(const json_t *object, const char *key);
 
 /* Compact, in insertion order, without a final newline. */

@@ -1,8 +1,8 @@
 /*
  * Allocation that cannot fail, and cleanup attributes.
  *
- * A failing allocation ends the process in memory.c, the one place that may. Every size that comes from outside
- * is therefore checked against a maximum of base/limits.h before it gets here.
+ * A failing allocation ends the process in memory.c, the one place that may. Every size that comes
+ * from outside is therefore checked against a maximum of base/limits.h before it gets here.
  */
 #ifndef SLIPWAY_BASE_MEMORY_H
 #define SLIPWAY_BASE_MEMORY_H
@@ -19,7 +19,8 @@
 /* malloc that does not return NULL; SIZE 0 gives a unique pointer. */
 void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull));
 
-/* As mem_alloc, zero-filled, COUNT elements of SIZE bytes; an overflowing product ends the process. */
+/* As mem_alloc, zero-filled, COUNT elements of SIZE bytes; an overflowing product ends the process.
+ */
 void *mem_calloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 
 /* realloc to COUNT elements of SIZE bytes. PTR may be NULL. */
@@ -37,7 +38,8 @@ void *mem_dup(const void *data, size_t size) __attribute__((returns_nonnull));
 /* A heap string made as by printf. */
 char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2), returns_nonnull));
 
-/* Cleanup helpers for AUTO(): each takes the address of the owner, tolerates NULL or -1, and keeps errno. */
+/* Cleanup helpers for AUTO(): each takes the address of the owner, tolerates NULL or -1, and keeps
+ * errno. */
 void mem_freep(void *pointer_to_pointer);
 void fd_closep(int *fd);
 void file_closep(FILE **file);
@@ -46,11 +48,11 @@ void file_closep(FILE **file);
 int fd_steal(int *fd);
 
 /* Hands over what *POINTER_TO_POINTER holds and leaves NULL behind. */
-#define MEM_STEAL(P)                                                                                                   \
-    ({                                                                                                                 \
-        __typeof__(P) stolen_ = (P);                                                                                   \
-        (P) = NULL;                                                                                                    \
-        stolen_;                                                                                                       \
+#define MEM_STEAL(P)                                                                               \
+    ({                                                                                             \
+        __typeof__(P) stolen_ = (P);                                                               \
+        (P) = NULL;                                                                                \
+        stolen_;                                                                                   \
     })
 
 #endif

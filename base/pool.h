@@ -6,8 +6,9 @@
  *     pool_submit(pool, &group, task, argument);      // blocks while the queue is full
  *     pool_wait(pool, &group);                         // runs queued tasks itself meanwhile
  *
- * Tasks must not wait for other tasks of the pool except by pool_wait(). Threads start with the first task, so that a pool
- * costs nothing where it is not used. Long-lived work (a transfer, a stage) uses threads of its own (thread_start).
+ * Tasks must not wait for other tasks of the pool except by pool_wait(). Threads start with the
+ * first task, so that a pool costs nothing where it is not used. Long-lived work (a transfer, a
+ * stage) uses threads of its own (thread_start).
  */
 #ifndef SLIPWAY_BASE_POOL_H
 #define SLIPWAY_BASE_POOL_H
@@ -17,13 +18,14 @@
 
 struct pool;
 
-/* How many tasks of a kind are still to be done. Zero-initialised; lives with the caller until pool_wait() returned. */
+/* How many tasks of a kind are still to be done. Zero-initialised; lives with the caller until
+ * pool_wait() returned. */
 struct pool_group {
     size_t pending;
 };
-#define POOL_GROUP_INIT                                                                                                \
-    {                                                                                                                  \
-        0                                                                                                              \
+#define POOL_GROUP_INIT                                                                            \
+    {                                                                                              \
+        0                                                                                          \
     }
 
 /* A pool of THREADS threads (0: one per available core). Never fails. */
@@ -44,8 +46,8 @@ void pool_submit(struct pool *pool, struct pool_group *group, void (*fn)(void *a
 /* Returns when every task of GROUP is done. */
 void pool_wait(struct pool *pool, struct pool_group *group);
 
-/* Starts a thread with all signals blocked that runs FN(ARG); join it with pthread_join. A failure ends the process, as
- * for memory. */
+/* Starts a thread with all signals blocked that runs FN(ARG); join it with pthread_join. A failure
+ * ends the process, as for memory. */
 void thread_start(pthread_t *thread_out, void *(*fn)(void *arg), void *arg);
 
 /* Cores this process may run on, at least 1. */

@@ -32,7 +32,8 @@ int reader_read_full(struct reader *r, void *data, size_t cap, size_t *got_out, 
     return 0;
 }
 
-int reader_read_all(struct reader *r, const char *name, size_t max, struct buf *out, struct error *err)
+int reader_read_all(struct reader *r, const char *name, size_t max, struct buf *out,
+                    struct error *err)
 {
     for (;;) {
         char *to = buf_reserve(out, COPY_CHUNK);
@@ -203,8 +204,12 @@ struct reader *reader_fd(int fd, const char *name)
 struct reader *reader_fd_range(int fd, const char *name, uint64_t offset, uint64_t len)
 {
     struct fd_reader *f = mem_calloc(1, sizeof *f);
-    *f = (struct fd_reader){
-        .base = {&fd_ops}, .fd = fd, .ranged = true, .offset = offset, .left = len, .name = mem_strdup(name)};
+    *f = (struct fd_reader){.base = {&fd_ops},
+                            .fd = fd,
+                            .ranged = true,
+                            .offset = offset,
+                            .left = len,
+                            .name = mem_strdup(name)};
     return &f->base;
 }
 

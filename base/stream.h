@@ -1,8 +1,8 @@
 /*
  * Byte streams as small function tables that compose.
  *
- * A `struct reader` gives bytes; a `struct writer` takes them. Implementations embed the struct as their first member.
- * Both are used by one thread at a time.
+ * A `struct reader` gives bytes; a `struct writer` takes them. Implementations embed the struct as
+ * their first member. Both are used by one thread at a time.
  */
 #ifndef SLIPWAY_BASE_STREAM_H
 #define SLIPWAY_BASE_STREAM_H
@@ -46,7 +46,8 @@ int reader_read(struct reader *r, void *data, size_t cap, size_t *got_out, struc
 int reader_read_full(struct reader *r, void *data, size_t cap, size_t *got_out, struct error *err);
 
 /* Reads to the end into OUT, at most MAX bytes; NAME is for the message where there are more. */
-int reader_read_all(struct reader *r, const char *name, size_t max, struct buf *out, struct error *err);
+int reader_read_all(struct reader *r, const char *name, size_t max, struct buf *out,
+                    struct error *err);
 
 /* Reads and drops LEN bytes; fewer is an error. */
 int reader_skip(struct reader *r, uint64_t len, struct error *err);
@@ -69,7 +70,8 @@ struct reader *reader_memory(void *data, size_t len, bool owned);
 /* A reader over FD, which it takes over and closes. NAME (copied) is for messages. */
 struct reader *reader_fd(int fd, const char *name);
 
-/* A reader over the bytes [OFFSET, OFFSET+LEN) of FD by pread; FD is borrowed and must outlive it. */
+/* A reader over the bytes [OFFSET, OFFSET+LEN) of FD by pread; FD is borrowed and must outlive it.
+ */
 struct reader *reader_fd_range(int fd, const char *name, uint64_t offset, uint64_t len);
 
 /* A writer to FD, which it takes over and closes. NAME (copied) is for messages. */

@@ -52,7 +52,8 @@ void strlist_add_all(struct strlist *list, const struct strlist *from)
 void strlist_remove(struct strlist *list, size_t index)
 {
     free(list->items[index]);
-    memmove(list->items + index, list->items + index + 1, (list->len - index) * sizeof *list->items);
+    memmove(list->items + index, list->items + index + 1,
+            (list->len - index) * sizeof *list->items);
     list->len--;
 }
 
@@ -132,8 +133,8 @@ static size_t distance(const char *a, const char *b)
             size_t best = prev[j - 1] + (ca != cb);
             best = prev[j] + 1 < best ? prev[j] + 1 : best;
             best = now[j - 1] + 1 < best ? now[j - 1] + 1 : best;
-            if (i > 1 && j > 1 && ca == tolower((unsigned char)b[j - 2]) && cb == tolower((unsigned char)a[i - 2]) &&
-                prev2[j - 2] + 1 < best) {
+            if (i > 1 && j > 1 && ca == tolower((unsigned char)b[j - 2]) &&
+                cb == tolower((unsigned char)a[i - 2]) && prev2[j - 2] + 1 < best) {
                 best = prev2[j - 2] + 1;
             }
             now[j] = best;
