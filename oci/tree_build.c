@@ -1,0 +1,225 @@
+/* How a tree is made: entries copied into an arena, sorted, hard links tied. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "oci/tree_internal.h"
+
+enum { CHUNK_SIZE = 64 * 1024 };
+
+struct tree_builder {
+    struct arena *arena;
+    /* A hash set of paths, made with the first tree_builder_has(): indices + 1 into the arena's
+     * entries. */
+    size_t *slots;
+    size_t slots_cap;
+    size_t slots_filled; /* entries that are in the set */
+};
+
+struct arena *arena_ref(struct arena *arena)
+{
+    __atomic_add_fetch(&arena->refs, 1, __ATOMIC_RELAXED);
+    return arena;
+}
+
+void arena_unref(struct arena *arena)
+{
+    if (!arena || __atomic_sub_fetch(&arena->refs, 1, __ATOMIC_ACQ_REL) != 0) {
+        return;
+    }
+    for (size_t i = 0; i < arena->chunks_len; i++) {
+        free(arena->chunks[i]);
+    }
+    for (size_t i = 0; i < arena->sources_len; i++) {
+        content_unref(arena->sources[i]);
+    }
+    free(arena->chunks);
+    free(arena->sources);
+    free(arena->entries);
+    free(arena);
+}
+
+static void *arena_alloc(struct arena *arena, size_t size)
+{
+    size = (size + 7) & ~(size_t)7;
+    if (arena->chunks_len == 0 || arena->size - arena->used < size) {
+        arena->size = size > CHUNK_SIZE ? size : CHUNK_SIZE;
+        arena->used = 0;
+        arena->chunks = mem_realloc(arena->chunks, arena->chunks_len + 1, sizeof *arena->chunks);
+        arena->chunks[arena->chunks_len++] = mem_alloc(arena->size);
+    }
+    void *p = arena->chunks[arena->chunks_len - 1] + arena->used;
+    arena->used += size;
+    return p;
+}
+
+static const char *arena_text(struct arena *arena, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    return memcpy(arena_alloc(arena, size), text, size);
+}
+
+static const struct xattr *arena_xattrs(struct arena *arena, const struct xattr *xattrs, size_t len)
+{
+    struct xattr *copy = arena_alloc(arena, len * sizeof *copy);
+    for (size_t i = 0; i < len; i++) {
+        copy[i].name = arena_text(arena, xattrs[i].name);
+        void *value = arena_alloc(arena, xattrs[i].size + 1);
+        memcpy(value, xattrs[i].value, xattrs[i].size);
+        copy[i].value = value;
+        copy[i].size = xattrs[i].size;
+    }
+    return copy;
+}
+
+static void arena_hold(struct arena *arena, struct content_source *source)
+{
+    for (size_t i = arena->sources_len; i > 0; i--) {
+        if (arena->sources[i - 1] == source) {
+            return;
+        }
+    }
+    if (arena->sources_len == arena->sources_cap) {
+        arena->sources_cap = arena->sources_cap ? arena->sources_cap * 2 : 4;
+        arena->sources = mem_realloc(arena->sources, arena->sources_cap, sizeof(*arena->sources));
+    }
+    arena->sources[arena->sources_len++] = content_ref(source);
+}
+
+struct tree_builder *tree_builder_new(void)
+{
+    struct tree_builder *b = mem_calloc(1, sizeof *b);
+    b->arena = mem_calloc(1, sizeof *b->arena);
+    b->arena->refs = 1;
+    return b;
+}
+
+void tree_builder_add(struct tree_builder *b, const struct entry *entry)
+{
+    struct arena *arena = b->arena;
+    if (arena->entries_len == arena->entries_cap) {
+        arena->entries_cap = arena->entries_cap ? arena->entries_cap * 2 : 64;
+        arena->entries = mem_realloc(arena->entries, arena->entries_cap, sizeof *arena->entries);
+    }
+    struct entry *copy = &arena->entries[arena->entries_len++];
+    *copy = *entry;
+    copy->target = NULL;
+    copy->path = arena_text(arena, entry->path);
+    copy->link = entry->link ? arena_text(arena, entry->link) : NULL;
+    copy->xattrs = entry->xattrs_len ? arena_xattrs(arena, entry->xattrs, entry->xattrs_len) : NULL;
+    if (entry->source) {
+        arena_hold(arena, entry->source);
+    }
+}
+
+static size_t hash_text(const char *text)
+{
+    size_t h = 14695981039346656037U;
+    for (const char *p = text; *p; p++) {
+        h = (h ^ (unsigned char)*p) * 1099511628211U;
+    }
+    return h ^ h >> 29;
+}
+
+/* The slot of PATH, or the free one where it belongs. */
+static size_t *slot_of(struct tree_builder *b, const char *path)
+{
+    size_t at = hash_text(path) & (b->slots_cap - 1);
+    while (b->slots[at] && strcmp(b->arena->entries[b->slots[at] - 1].path, path) != 0) {
+        at = (at + 1) & (b->slots_cap - 1);
+    }
+    return &b->slots[at];
+}
+
+static void fill_slots(struct tree_builder *b)
+{
+    if (b->arena->entries_len * 2 >= b->slots_cap) {
+        b->slots_cap = b->slots_cap ? b->slots_cap : 256;
+        while (b->slots_cap <= b->arena->entries_len * 4) {
+            b->slots_cap *= 2;
+        }
+        free(b->slots);
+        b->slots = mem_calloc(b->slots_cap, sizeof *b->slots);
+        b->slots_filled = 0;
+    }
+    for (; b->slots_filled < b->arena->entries_len; b->slots_filled++) {
+        *slot_of(b, b->arena->entries[b->slots_filled].path) = b->slots_filled + 1;
+    }
+}
+
+bool tree_builder_has(struct tree_builder *b, const char *path)
+{
+    fill_slots(b);
+    return *slot_of(b, path) != 0;
+}
+
+/* By path, and of equal paths the one added last comes last (entries lie in one array in the order
+ * of adding). */
+static int by_path(const void *a, const void *b)
+{
+    const struct entry *x = *(const struct entry *const *)a;
+    const struct entry *y = *(const struct entry *const *)b;
+    int order = strcmp(x->path, y->path);
+    if (order != 0) {
+        return order;
+    }
+    return x < y ? -1 : x > y;
+}
+
+static void tie_hard_links(struct tree *tree)
+{
+    for (size_t i = 0; i < tree->len; i++) {
+        struct entry *entry = (struct entry *)tree->entries[i];
+        const struct entry *target = entry;
+        for (int hops = 0; target && target->type == ENTRY_HARDLINK && hops < 40; hops++) {
+            target = tree_find(tree, target->link);
+        }
+        if (entry->type == ENTRY_HARDLINK && target && target->type == ENTRY_FILE) {
+            entry->target = target;
+            entry->link = target->path;
+        }
+    }
+}
+
+static bool is_sorted(const struct arena *arena)
+{
+    for (size_t i = 1; i < arena->entries_len; i++) {
+        if (strcmp(arena->entries[i - 1].path, arena->entries[i].path) >= 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+struct tree *tree_builder_finish(struct tree_builder *b)
+{
+    struct arena *arena = b->arena;
+    struct tree *tree = tree_alloc(arena->entries_len, NULL, NULL);
+    tree->arenas[tree->arenas_len++] = MEM_STEAL(b->arena);
+    for (size_t i = 0; i < arena->entries_len; i++) {
+        tree->entries[i] = &arena->entries[i];
+    }
+    if (!is_sorted(arena)) {
+        qsort(tree->entries, arena->entries_len, sizeof(*tree->entries), by_path);
+    }
+    for (size_t i = 0; i < arena->entries_len; i++) {
+        bool last = i + 1 == arena->entries_len ||
+                    strcmp(tree->entries[i]->path, tree->entries[i + 1]->path) != 0;
+        if (last) {
+            tree->entries[tree->len++] = tree->entries[i];
+        }
+    }
+    tie_hard_links(tree);
+    tree_builder_freep(&b);
+    return tree;
+}
+
+void tree_builder_freep(struct tree_builder **b)
+{
+    if (*b) {
+        arena_unref((*b)->arena);
+        free((*b)->slots);
+        free(*b);
+    }
+    *b = NULL;
+}

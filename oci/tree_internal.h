@@ -1,0 +1,36 @@
+/* What tree.c, tree_build.c and tree_merge.c share: how a tree lies in memory. */
+#ifndef SLIPWAY_OCI_TREE_INTERNAL_H
+#define SLIPWAY_OCI_TREE_INTERNAL_H
+
+#include "oci/tree.h"
+
+/* Strings, xattrs and entries of one builder, freed as a whole. */
+struct arena {
+    long refs; /* atomic */
+    char **chunks;
+    size_t chunks_len;
+    size_t used; /* bytes of the last chunk in use */
+    size_t size; /* bytes of the last chunk */
+    struct entry *entries;
+    size_t entries_len;
+    size_t entries_cap;
+    struct content_source **sources; /* each held once */
+    size_t sources_len;
+    size_t sources_cap;
+};
+
+struct tree {
+    long refs;                    /* atomic */
+    const struct entry **entries; /* in path order */
+    size_t len;
+    struct arena **arenas; /* those that hold the entries */
+    size_t arenas_len;
+};
+
+struct arena *arena_ref(struct arena *arena);
+void arena_unref(struct arena *arena);
+
+/* A tree with room for CAP entries that holds the arenas of A and B (either may be NULL). */
+struct tree *tree_alloc(size_t cap, const struct tree *a, const struct tree *b);
+
+#endif
