@@ -169,7 +169,7 @@ static int follow_link(struct walk *walk, const struct entry *link, const char *
 
 /* Takes one component of LEN bytes at NAME; BEHIND is what follows. *JUMPED_OUT: the walk goes on
  * at walk->rest. */
-static int step_into(const struct tree *tree, struct walk *walk, const char *name, size_t len,
+static int step_into(tree_find_fn find, void *ctx, struct walk *walk, const char *name, size_t len,
                      bool follow_last, const char *path, bool *jumped_out, struct error *err)
 {
     const char *behind = name + len;
@@ -179,7 +179,7 @@ static int step_into(const struct tree *tree, struct walk *walk, const char *nam
         buf_putc(&walk->done, '/');
     }
     buf_append(&walk->done, name, len);
-    const struct entry *entry = tree_find(tree, buf_text(&walk->done));
+    const struct entry *entry = find(ctx, buf_text(&walk->done));
     *jumped_out = false;
     if (entry && entry->type == ENTRY_SYMLINK && (!last || follow_last)) {
         *jumped_out = true;
@@ -191,8 +191,8 @@ static int step_into(const struct tree *tree, struct walk *walk, const char *nam
     return 0;
 }
 
-static int walk_all(const struct tree *tree, struct walk *walk, bool follow_last, const char *path,
-                    struct error *err)
+static int walk_all(tree_find_fn find, void *ctx, struct walk *walk, bool follow_last,
+                    const char *path, struct error *err)
 {
     const char *p = walk->rest;
     while (*(p += strspn(p, "/"))) {
@@ -201,7 +201,7 @@ static int walk_all(const struct tree *tree, struct walk *walk, bool follow_last
             go_up(&walk->done);
         } else if (len != 1 || p[0] != '.') {
             bool jumped = false;
-            if (step_into(tree, walk, p, len, follow_last, path, &jumped, err) != 0) {
+            if (step_into(find, ctx, walk, p, len, follow_last, path, &jumped, err) != 0) {
                 return -1;
             }
             if (jumped) {
@@ -214,11 +214,11 @@ static int walk_all(const struct tree *tree, struct walk *walk, bool follow_last
     return 0;
 }
 
-int tree_resolve(const struct tree *tree, const char *path, bool follow_last, char **out,
-                 struct error *err)
+int tree_resolve_with(tree_find_fn find, void *ctx, const char *path, bool follow_last, char **out,
+                      struct error *err)
 {
     struct walk walk = {.done = BUF_INIT(0), .rest = mem_strdup(path), .links = 0};
-    int result = walk_all(tree, &walk, follow_last, path, err);
+    int result = walk_all(find, ctx, &walk, follow_last, path, err);
     if (result == 0 && walk.done.len > LIMIT_PATH_BYTES) {
         result = error_set(err, ERR_USAGE, "%.80s...: path too long", path);
     }
@@ -233,6 +233,17 @@ int tree_resolve(const struct tree *tree, const char *path, bool follow_last, ch
 const struct entry *entry_inode(const struct entry *entry)
 {
     return entry->type == ENTRY_HARDLINK && entry->target ? entry->target : entry;
+}
+
+static const struct entry *find_in_tree(void *ctx, const char *path)
+{
+    return tree_find(ctx, path);
+}
+
+int tree_resolve(const struct tree *tree, const char *path, bool follow_last, char **out,
+                 struct error *err)
+{
+    return tree_resolve_with(find_in_tree, (void *)tree, path, follow_last, out, err);
 }
 
 int entry_open(const struct entry *entry, struct reader **out, struct error *err)

@@ -124,6 +124,10 @@ void tree_below(const struct tree *tree, const char *dir, size_t *first_out, siz
  * A loop, or a component that is neither folder nor link, is ERR_USAGE naming PATH. */
 int tree_resolve(const struct tree *tree, const char *path, bool follow_last, char **out, struct error *err);
 
+/* tree_resolve() over any look-up: FIND gives the entry of a path or NULL. */
+typedef const struct entry *(*tree_find_fn)(void *ctx, const char *path);
+int tree_resolve_with(tree_find_fn find, void *ctx, const char *path, bool follow_last, char **out, struct error *err);
+
 /* The file entry behind a hard link; other entries are returned as they are. */
 const struct entry *entry_inode(const struct entry *entry);
 
@@ -145,7 +149,12 @@ struct tree_builder *tree_builder_new(void);
 void tree_builder_add(struct tree_builder *b, const struct entry *entry);
 /* Whether an entry with that path was added (a linear structure is kept for this from the first call on). */
 bool tree_builder_has(struct tree_builder *b, const char *path);
-/* Sorts, keeps the last of equal paths, resolves hard links (a link to a link becomes a link to the file; a link whose target is missing in
+/* The entry that was added last with that path, NULL if none; borrowed until the next tree_builder_add(). */
+const struct entry *tree_builder_get(struct tree_builder *b, const char *path);
+/* How many entries were added. */
+size_t tree_builder_len(const struct tree_builder *b);
+/* Sorts, keeps the last of equal paths, resolves hard links (a link to a link becomes a link to the file, and the
+ * first of its paths in byte order is the file; a link whose target is missing in
  * this tree keeps target NULL) and frees the builder. */
 struct tree *tree_builder_finish(struct tree_builder *b);
 /* Cleanup for AUTO(): drops an unfinished builder. */

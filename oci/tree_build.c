@@ -153,6 +153,18 @@ bool tree_builder_has(struct tree_builder *b, const char *path)
     return *slot_of(b, path) != 0;
 }
 
+const struct entry *tree_builder_get(struct tree_builder *b, const char *path)
+{
+    fill_slots(b);
+    size_t index = *slot_of(b, path);
+    return index ? &b->arena->entries[index - 1] : NULL;
+}
+
+size_t tree_builder_len(const struct tree_builder *b)
+{
+    return b->arena->entries_len;
+}
+
 /* By path, and of equal paths the one added last comes last (entries lie in one array in the order
  * of adding). */
 static int by_path(const void *a, const void *b)
@@ -166,6 +178,19 @@ static int by_path(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* LINK comes before FILE: it becomes the file, and FILE a link to it. */
+static void swap_roles(struct entry *link, struct entry *file)
+{
+    struct entry was_link = *link;
+    struct entry was_file = *file;
+    *link = was_file;
+    link->path = was_link.path;
+    *file = was_link;
+    file->path = was_file.path;
+    file->link = link->path;
+    file->target = link;
+}
+
 static void tie_hard_links(struct tree *tree)
 {
     for (size_t i = 0; i < tree->len; i++) {
@@ -177,6 +202,9 @@ static void tie_hard_links(struct tree *tree)
         if (entry->type == ENTRY_HARDLINK && target && target->type == ENTRY_FILE) {
             entry->target = target;
             entry->link = target->path;
+            if (strcmp(entry->path, target->path) < 0) {
+                swap_roles(entry, (struct entry *)target);
+            }
         }
     }
 }
