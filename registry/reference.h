@@ -1,5 +1,6 @@
 /*
- * Image references as docker reads them: [HOST/]NAME[:TAG][@DIGEST] (distribution/reference; design: SLIPWAY_REGISTRY_MAP).
+ * Image references as docker reads them: [HOST/]NAME[:TAG][@DIGEST] (distribution/reference;
+ * design: SLIPWAY_REGISTRY_MAP).
  */
 #ifndef SLIPWAY_REGISTRY_REFERENCE_H
 #define SLIPWAY_REGISTRY_REFERENCE_H
@@ -17,7 +18,8 @@ struct reference {
     struct digest digest;
 };
 
-/* Parses TEXT; ERR_USAGE with the reason. A first component with a dot, a colon, or "localhost" is a host; without one docker.io; one-word names there get "library/". */
+/* Parses TEXT; ERR_USAGE with the reason. A first component with a dot, a colon, or "localhost" is
+ * a host; without one docker.io; one-word names there get "library/". */
 int reference_parse(const char *text, struct reference *out, struct error *err);
 
 /* HOST/REPOSITORY[:TAG][@DIGEST], with docker.io and library/ spelled out; the caller's. */
