@@ -11,8 +11,9 @@
 
 #define LIMIT_MANIFEST_BYTES (4 * MIB) /* registries refuse larger ones too */
 #define LIMIT_CONFIG_BYTES (8 * MIB)   /* an image's config */
-#define LIMIT_JSON_BYTES (16 * MIB) /* any other JSON document (docker config, token, API answer)  \
-                                     */
+#define LIMIT_JSON_BYTES                                                                           \
+    (16 * MIB) /* any other JSON document (docker config, token, API answer)                       \
+                */
 #define LIMIT_DOCKERFILE_BYTES (4 * MIB) /* heredocs can make them long */
 #define LIMIT_HEREDOC_BYTES (4 * MIB)    /* one here-document */
 #define LIMIT_WORD_BYTES (1 * MIB)       /* one word after variable expansion */

@@ -35,16 +35,17 @@ enum isolation { ISOLATION_AUTO, ISOLATION_OVERLAY, ISOLATION_USERNS, ISOLATION_
 
 /* What the user asked for. Strings are borrowed for the call. */
 struct build_request {
-    const char *context;    /* folder, git URL[#ref[:subdir]], tar archive, "-" */
-    const char *dockerfile; /* -f; NULL: "Dockerfile" in the context; an existing file of this machine counts before one in the context */
-    const char *target;     /* stage by name or number; NULL: the last */
+    const char *context;        /* folder, git URL[#ref[:subdir]], tar archive, "-" */
+    const char *dockerfile;     /* -f; NULL: "Dockerfile" in the context; an existing file of this
+                                   machine counts before one in the context */
+    const char *target;         /* stage by name or number; NULL: the last */
     struct strlist build_args;  /* KEY=VALUE, or KEY to take it from the environment */
     struct strlist labels;      /* KEY=VALUE */
     struct strlist annotations; /* KEY=VALUE, on the manifest */
     struct strlist add_hosts;   /* NAME:IP */
     struct strlist no_cache_filter; /* stage names */
-    struct strlist platforms;   /* "os/arch[/variant]"; empty: this machine's */
-    struct strlist tags;        /* names to push to (with `push`) and to tag in the store */
+    struct strlist platforms;       /* "os/arch[/variant]"; empty: this machine's */
+    struct strlist tags;            /* names to push to (with `push`) and to tag in the store */
     struct build_secret *secrets;
     size_t secrets_len;
     struct named_context *contexts;
@@ -63,20 +64,24 @@ struct build_request {
     struct registry *registry;
     struct event_sink *events;
 };
-#define BUILD_REQUEST_INIT                                                                                             \
-    {                                                                                                                  \
-        0                                                                                                              \
+#define BUILD_REQUEST_INIT                                                                         \
+    {                                                                                              \
+        0                                                                                          \
     }
 
 /* What came of it. */
 struct build_result {
-    struct image image;     /* the image (of the first platform) in the store; base layers may be absent from the store */
-    struct descriptor top;  /* what the tags point to: the manifest, or the index of several platforms */
-    struct strlist pushed;  /* references that the registry has confirmed, with "@sha256:..." of `top` */
-    int64_t created;        /* seconds: the epoch used */
+    struct image image; /* the image (of the first platform) in the store; base layers may be absent
+                           from the store */
+    struct descriptor
+        top; /* what the tags point to: the manifest, or the index of several platforms */
+    struct strlist
+        pushed;      /* references that the registry has confirmed, with "@sha256:..." of `top` */
+    int64_t created; /* seconds: the epoch used */
 };
 
-/* Builds. Errors: ERR_USAGE with place in the Dockerfile, ERR_STEP, and those of the rooms below. */
+/* Builds. Errors: ERR_USAGE with place in the Dockerfile, ERR_STEP, and those of the rooms below.
+ */
 int build_run(const struct build_request *request, struct build_result *result, struct error *err);
 void build_result_release(struct build_result *result);
 

@@ -1,5 +1,6 @@
 /*
- * Source from git: a URL[#ref[:subdir]] as a tree, read straight from the object database of a bare mirror in the store; no checkout.
+ * Source from git: a URL[#ref[:subdir]] as a tree, read straight from the object database of a bare
+ * mirror in the store; no checkout.
  */
 #ifndef SLIPWAY_GIT_SOURCE_H
 #define SLIPWAY_GIT_SOURCE_H
@@ -9,26 +10,37 @@
 #include "oci/store.h"
 #include "oci/tree.h"
 
-/* Whether TEXT names a git repository as docker and this design understand it: git://, ssh://, git+..., user@host:path, file://, http(s)://...git[#...], codecommit::..., github.com/... */
+/* Whether TEXT names a git repository as docker and this design understand it: git://, ssh://,
+ * git+..., user@host:path, file://, http(s)://...git[#...], codecommit::..., github.com/... */
 bool git_is_url(const char *text);
 
 struct git_source {
-    char *url;       /* without fragment and without credentials: fit for messages */
-    char *ref;       /* as asked for; NULL: HEAD */
-    char *subdir;    /* tree form, "" for the root */
-    char commit[65]; /* hex id */
+    char *url;           /* without fragment and without credentials: fit for messages */
+    char *ref;           /* as asked for; NULL: HEAD */
+    char *subdir;        /* tree form, "" for the root */
+    char commit[65];     /* hex id */
     int64_t commit_time; /* seconds */
-    char tree_id[65]; /* id of the tree at subdir: the content's key */
-    struct tree *tree; /* modes 0644, 0755, links 0777; owner 0:0; volatile times; submodules included as folders */
+    char tree_id[65];    /* id of the tree at subdir: the content's key */
+    struct tree *tree;   /* modes 0644, 0755, links 0777; owner 0:0; volatile times; submodules
+                            included as folders */
 };
 void git_source_release(struct git_source *source);
 
-/* Fetches (only what is new; nothing at all if OFFLINE, or if the ref is a commit id that is there) and opens. FILTER (may be NULL) prunes. Credentials: URL's user info, netrc, git's credential helpers (git config credential.helper), ssh agent and default keys.
- * EVENTS get one EVENT_TRANSFER. ERR_AUTH, ERR_REMOTE naming URL (without secrets) and ref, ERR_USAGE for a ref or subdir that does not exist (nearest name). */
-int git_source_open(struct store *store, const char *url, bool offline, const struct folder_filter *filter, struct event_sink *events, struct git_source *out, struct error *err);
+/* Fetches (only what is new; nothing at all if OFFLINE, or if the ref is a commit id that is there)
+ * and opens. FILTER (may be NULL) prunes. Credentials: URL's user info, netrc, git's credential
+ * helpers (git config credential.helper), ssh agent and default keys. EVENTS get one
+ * EVENT_TRANSFER. ERR_AUTH, ERR_REMOTE naming URL (without secrets) and ref, ERR_USAGE for a ref or
+ * subdir that does not exist (nearest name). */
+int git_source_open(struct store *store, const char *url, bool offline,
+                    const struct folder_filter *filter, struct event_sink *events,
+                    struct git_source *out, struct error *err);
 
-/* For a local folder: whether it lies in a git work tree. *COMMIT_TIME_OUT is HEAD's time. With it, TREE (of folder_tree()) is returned anew with git's modes (0644, 0755 by the index's or the owner's x bit, folders 0755, links) and owner 0:0, so that a clean folder gives what its
- * commit gives. Files that git ignores stay (docker's rule is .dockerignore), .git itself too unless filtered. */
-int git_normalise_folder(const char *path, struct tree *tree, bool *is_work_tree_out, int64_t *commit_time_out, struct tree **out, struct error *err);
+/* For a local folder: whether it lies in a git work tree. *COMMIT_TIME_OUT is HEAD's time. With it,
+ * TREE (of folder_tree()) is returned anew with git's modes (0644, 0755 by the index's or the
+ * owner's x bit, folders 0755, links) and owner 0:0, so that a clean folder gives what its commit
+ * gives. Files that git ignores stay (docker's rule is .dockerignore), .git itself too unless
+ * filtered. */
+int git_normalise_folder(const char *path, struct tree *tree, bool *is_work_tree_out,
+                         int64_t *commit_time_out, struct tree **out, struct error *err);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * SHA-256 digests as OCI writes them (image-spec, descriptor.md, "Digests"): values, text, and computing while streaming.
+ * SHA-256 digests as OCI writes them (image-spec, descriptor.md, "Digests"): values, text, and
+ * computing while streaming.
  */
 #ifndef SLIPWAY_OCI_DIGEST_H
 #define SLIPWAY_OCI_DIGEST_H
@@ -17,7 +18,8 @@ struct digest {
     uint8_t bytes[DIGEST_BYTES];
 };
 
-/* Reads "sha256:" and 64 lower-case hex digits; anything else is an error of CODE that names TEXT. */
+/* Reads "sha256:" and 64 lower-case hex digits; anything else is an error of CODE that names TEXT.
+ */
 int digest_parse(const char *text, enum error_code code, struct digest *out, struct error *err);
 
 /* Whether TEXT is a digest that digest_parse() takes. */

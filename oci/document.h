@@ -1,5 +1,6 @@
 /*
- * The documents of an image (image-spec 1.1): descriptor, manifest, index, config; and Docker's schema 2 forms of them, read alike.
+ * The documents of an image (image-spec 1.1): descriptor, manifest, index, config; and Docker's
+ * schema 2 forms of them, read alike.
  */
 #ifndef SLIPWAY_OCI_DOCUMENT_H
 #define SLIPWAY_OCI_DOCUMENT_H
@@ -29,7 +30,8 @@ struct platform {
     char *architecture;
     char *variant; /* NULL: none */
 };
-/* Reads os[/arch[/variant]] as docker does ("amd64" alone is an architecture; x86_64, aarch64 are normalised). ERR_USAGE. */
+/* Reads os[/arch[/variant]] as docker does ("amd64" alone is an architecture; x86_64, aarch64 are
+ * normalised). ERR_USAGE. */
 int platform_parse(const char *text, struct platform *out, struct error *err);
 /* This machine's. */
 void platform_local(struct platform *out);
@@ -51,7 +53,8 @@ struct layer {
     struct digest diff_id;
 };
 
-/* An image as it stands in the store: manifest and config are blobs there; layers may be absent (fetched when needed). Owned parts. */
+/* An image as it stands in the store: manifest and config are blobs there; layers may be absent
+ * (fetched when needed). Owned parts. */
 struct image {
     struct descriptor manifest;
     struct descriptor config;
@@ -78,27 +81,32 @@ void image_index_release(struct image_index *index);
 /* What a manifest's bytes are. */
 enum document_kind { DOCUMENT_MANIFEST, DOCUMENT_INDEX };
 
-/* Reads a manifest or index of OCI or Docker schema 2 (MEDIA_TYPE from the HTTP header, may be NULL; the document's own counts). Docker
- * schema 1 and anything else is an error of CODE in one line. For a manifest fills CONFIG and LAYERS (blob only; diff ids come with the config); for an
+/* Reads a manifest or index of OCI or Docker schema 2 (MEDIA_TYPE from the HTTP header, may be
+ * NULL; the document's own counts). Docker schema 1 and anything else is an error of CODE in one
+ * line. For a manifest fills CONFIG and LAYERS (blob only; diff ids come with the config); for an
  * index fills INDEX. LAYERS is malloc'd. */
-int document_parse(const void *data, size_t len, const char *media_type, enum error_code code, enum document_kind *kind_out,
-                   struct descriptor *config_out, struct layer **layers_out, size_t *layers_len_out,
-                   struct image_index *index_out, struct error *err);
+int document_parse(const void *data, size_t len, const char *media_type, enum error_code code,
+                   enum document_kind *kind_out, struct descriptor *config_out,
+                   struct layer **layers_out, size_t *layers_len_out, struct image_index *index_out,
+                   struct error *err);
 
 /* Parses a config and fills the layers' diff ids; their number must agree. */
-int document_parse_config(const void *data, size_t len, struct layer *layers, size_t layers_len, enum error_code code,
-                          json_t **config_out, struct error *err);
+int document_parse_config(const void *data, size_t len, struct layer *layers, size_t layers_len,
+                          enum error_code code, json_t **config_out, struct error *err);
 
 /* Picks the entry for WANTED: exact variant first, then any; ERR_USAGE that lists what there is. */
-int image_index_pick(const struct image_index *index, const struct platform *wanted, struct descriptor *out, struct error *err);
+int image_index_pick(const struct image_index *index, const struct platform *wanted,
+                     struct descriptor *out, struct error *err);
 
 /* Renders an OCI manifest (fixed member order; mediaType present; ANNOTATIONS may be NULL). */
 void manifest_render(const struct descriptor *config, const struct layer *layers, size_t layers_len,
                      const json_t *annotations, struct buf *out);
 /* Renders an OCI index over manifests with their platforms. */
-void index_render(const struct index_entry *items, size_t len, const json_t *annotations, struct buf *out);
+void index_render(const struct index_entry *items, size_t len, const json_t *annotations,
+                  struct buf *out);
 
-/* ChainID of the first COUNT layers (image-spec, config.md, "Layer ChainID"); for 0 layers all zero bytes. */
+/* ChainID of the first COUNT layers (image-spec, config.md, "Layer ChainID"); for 0 layers all zero
+ * bytes. */
 void chain_id(const struct layer *layers, size_t count, struct digest *out);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * A folder of this machine as a tree: one stat per file, contents hashed only when asked for, hashes remembered by a stat cache.
+ * A folder of this machine as a tree: one stat per file, contents hashed only when asked for,
+ * hashes remembered by a stat cache.
  */
 #ifndef SLIPWAY_OCI_FOLDER_H
 #define SLIPWAY_OCI_FOLDER_H
@@ -8,7 +9,11 @@
 #include "oci/store.h"
 #include "oci/tree.h"
 
-enum folder_verdict { FOLDER_KEEP, FOLDER_DROP, FOLDER_ENTER /* drop the folder's own entry unless something below is kept */ };
+enum folder_verdict {
+    FOLDER_KEEP,
+    FOLDER_DROP,
+    FOLDER_ENTER /* drop the folder's own entry unless something below is kept */
+};
 
 struct folder_filter {
     /* What to do with PATH (tree form). May be NULL: keep all. */
@@ -16,14 +21,20 @@ struct folder_filter {
     void *ctx;
 };
 
-/* Scans PATH without following links. Ownership and modes are as on disk, all times ENTRY_TIME_VOLATILE, sockets are skipped. User xattrs and security.capability are
- * read. Hard links inside become ENTRY_HARDLINK. Entries' source reads through openat2 beneath the folder (RESOLVE_NO_SYMLINKS); handle is private. ERR_USAGE where PATH is no folder. */
-int folder_tree(const char *path, const struct folder_filter *filter, struct tree **out, struct error *err);
+/* Scans PATH without following links. Ownership and modes are as on disk, all times
+ * ENTRY_TIME_VOLATILE, sockets are skipped. User xattrs and security.capability are read. Hard
+ * links inside become ENTRY_HARDLINK. Entries' source reads through openat2 beneath the folder
+ * (RESOLVE_NO_SYMLINKS); handle is private. ERR_USAGE where PATH is no folder. */
+int folder_tree(const char *path, const struct folder_filter *filter, struct tree **out,
+                struct error *err);
 
-/* Fills the digests of the files at [FIRST, END) of TREE which a folder_tree() made (others are hashed too, without the cache), in parallel, with the help of the stat
- * cache of STORE (robust against racy timestamps as git's index: a file whose mtime or ctime is not older than the cache's own writing is hashed again). Safe to call from
- * several threads. After it the entries have ENTRY_HAS_DIGEST. */
-int tree_hash_files(struct tree *tree, size_t first, size_t end, struct store *store, struct pool *pool, struct error *err);
+/* Fills the digests of the files at [FIRST, END) of TREE which a folder_tree() made (others are
+ * hashed too, without the cache), in parallel, with the help of the stat cache of STORE (robust
+ * against racy timestamps as git's index: a file whose mtime or ctime is not older than the cache's
+ * own writing is hashed again). Safe to call from several threads. After it the entries have
+ * ENTRY_HAS_DIGEST. */
+int tree_hash_files(struct tree *tree, size_t first, size_t end, struct store *store,
+                    struct pool *pool, struct error *err);
 
 /* Writes the stat cache of a folder_tree() back if it changed. Failing to is no error. */
 void folder_save_cache(struct tree *tree, struct store *store);

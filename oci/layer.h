@@ -1,9 +1,12 @@
 /*
- * Layers: a difference tree written as one canonical tar, compressed in parallel blocks, into the store; and read back.
+ * Layers: a difference tree written as one canonical tar, compressed in parallel blocks, into the
+ * store; and read back.
  *
- * Canonical (design, "Layer content"): entries in byte order of their paths; ustar headers, pax records (path, linkpath, size, uid, gid, mtime
- * < 0 or large, SCHILY.xattr.*) only where ustar cannot say it; folder names end in "/"; numeric owners, no names; hard links relative, after
- * their file; whiteouts as empty files ".wh.NAME" mode 0, owner 0:0, mtime 0 ... The same difference gives the same bytes on any machine.
+ * Canonical (design, "Layer content"): entries in byte order of their paths; ustar headers, pax
+ * records (path, linkpath, size, uid, gid, mtime < 0 or large, SCHILY.xattr.*) only where ustar
+ * cannot say it; folder names end in "/"; numeric owners, no names; hard links relative, after
+ * their file; whiteouts as empty files ".wh.NAME" mode 0, owner 0:0, mtime 0 ... The same
+ * difference gives the same bytes on any machine.
  */
 #ifndef SLIPWAY_OCI_LAYER_H
 #define SLIPWAY_OCI_LAYER_H
@@ -15,16 +18,19 @@
 
 enum compression { COMPRESS_GZIP, COMPRESS_ZSTD, COMPRESS_NONE };
 enum timestamps {
-    TIMES_CONTENT, /* design, "Times": volatile times of files come from the content's hash, others are 2000-01-01 */
+    TIMES_CONTENT, /* design, "Times": volatile times of files come from the content's hash, others
+                      are 2000-01-01 */
     TIMES_FIXED,   /* all volatile times are 2000-01-01 */
     TIMES_KEEP,    /* all times as they are */
 };
 
-/* 2000-01-01T00:00:00Z, and the width of the window of times made from content hashes: [BASE, BASE + SPAN) reaches to 2008. */
+/* 2000-01-01T00:00:00Z, and the width of the window of times made from content hashes: [BASE, BASE
+ * + SPAN) reaches to 2008. */
 #define TIME_BASE ((int64_t)946684800)
 #define TIME_SPAN ((int64_t)252460800)
 
-/* The time that stands for a content (design, "Times"): TIME_BASE + (first 8 bytes of the digest, big endian) mod TIME_SPAN. */
+/* The time that stands for a content (design, "Times"): TIME_BASE + (first 8 bytes of the digest,
+ * big endian) mod TIME_SPAN. */
 int64_t layer_time_of(const struct digest *content);
 
 struct layer_options {
@@ -33,20 +39,26 @@ struct layer_options {
     enum timestamps timestamps;
 };
 
-/* Writes DIFF. When its diff id turns out to be known in this compression and level, the blob that is there is used. Fills OUT (blob descriptor with OCI media
- * type, and diff id), and saves the layer's record and tree index. Errors of reading content name the entry's path. POOL does the
+/* Writes DIFF. When its diff id turns out to be known in this compression and level, the blob that
+ * is there is used. Fills OUT (blob descriptor with OCI media type, and diff id), and saves the
+ * layer's record and tree index. Errors of reading content name the entry's path. POOL does the
  * compressing. Memory is bounded whatever the size. */
-int layer_write(struct store *store, struct pool *pool, struct tree *diff, const struct layer_options *options,
-                struct layer *out, struct error *err);
+int layer_write(struct store *store, struct pool *pool, struct tree *diff,
+                const struct layer_options *options, struct layer *out, struct error *err);
 
 /* Writes DIFF as an uncompressed canonical tar to OUT (for `-o type=tar`). */
-int layer_write_tar(struct tree *diff, enum timestamps timestamps, struct writer *out, struct error *err);
+int layer_write_tar(struct tree *diff, enum timestamps timestamps, struct writer *out,
+                    struct error *err);
 
-/* The tree of a layer that lies in the store: from its index, else by inflating the blob once (which verifies the diff id) and saving the index.
- * Entries' contents are readable (through an inflated copy under tars/, made when first needed). Corrupt or hostile layers: ERR_REMOTE naming the entry. */
-int layer_tree(struct store *store, const struct layer *layer, struct tree **out, struct error *err);
+/* The tree of a layer that lies in the store: from its index, else by inflating the blob once
+ * (which verifies the diff id) and saving the index. Entries' contents are readable (through an
+ * inflated copy under tars/, made when first needed). Corrupt or hostile layers: ERR_REMOTE naming
+ * the entry. */
+int layer_tree(struct store *store, const struct layer *layer, struct tree **out,
+               struct error *err);
 
-/* Inflates a blob as its media type and first bytes say (gzip of any number of members, zstd, plain). FD is taken over. */
+/* Inflates a blob as its media type and first bytes say (gzip of any number of members, zstd,
+ * plain). FD is taken over. */
 int inflate_reader(int fd, struct reader **out, struct error *err);
 /* The same over another reader, which is taken over. */
 int inflate_reader_stream(struct reader *in, struct reader **out, struct error *err);

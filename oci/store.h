@@ -1,18 +1,20 @@
 /*
- * The store: content-addressed blobs and small records in files, shared by concurrent builds, safe against a kill at any moment.
+ * The store: content-addressed blobs and small records in files, shared by concurrent builds, safe
+ * against a kill at any moment.
  *
  *     blobs/sha256/HEX           blobs: layers (compressed), configs, manifests
- *     records/KIND/NAME          small files: step results, tags, layers by diff id, origins, resolutions
- *     trees/HEX                  tree index of the layer with that diff id
+ *     records/KIND/NAME          small files: step results, tags, layers by diff id, origins,
+ * resolutions trees/HEX                  tree index of the layer with that diff id
  *     unpacked/RUNG/HEX/         unpacked layers for RUN
  *     tars/HEX                   inflated layers (random access for COPY --from)
  *     git/HEX/                   bare mirrors, by the hash of the URL
  *     cache-mounts/HEX/          RUN --mount=type=cache
  *     locks/NAME                 flock'ed while somebody works on NAME
- *     tmp/PID-RANDOM/            this process's unfinished files; whose owner is gone is removed by the next who opens the store
+ *     tmp/PID-RANDOM/            this process's unfinished files; whose owner is gone is removed by
+ * the next who opens the store
  *
- * Everything is written to a temporary name and renamed. A file whose content is its name needs no lock. No function waits for another
- * process but store_lock().
+ * Everything is written to a temporary name and renamed. A file whose content is its name needs no
+ * lock. No function waits for another process but store_lock().
  */
 #ifndef SLIPWAY_OCI_STORE_H
 #define SLIPWAY_OCI_STORE_H
@@ -28,7 +30,8 @@
 
 struct store;
 
-/* Opens (makes) the store in folder PATH; NULL: $SLIPWAY_HOME, else $XDG_DATA_HOME/slipway, else ~/.local/share/slipway. ERR_STORE. */
+/* Opens (makes) the store in folder PATH; NULL: $SLIPWAY_HOME, else $XDG_DATA_HOME/slipway, else
+ * ~/.local/share/slipway. ERR_STORE. */
 int store_open(const char *path, struct store **out, struct error *err);
 /* Removes this process's temporary folder and closes. Cleanup for AUTO(). */
 void store_freep(struct store **store);
@@ -37,23 +40,29 @@ void store_freep(struct store **store);
 const char *store_path(const struct store *store);
 int store_fd(const struct store *store);
 
-/* A new empty folder inside this process's part of tmp/: its path relative to store_fd(), the caller's. */
+/* A new empty folder inside this process's part of tmp/: its path relative to store_fd(), the
+ * caller's. */
 int store_temp_dir(struct store *store, char **path_out, struct error *err);
-/* A name for a temporary file inside this process's part of tmp/, relative to store_fd(), the caller's. Not created. */
+/* A name for a temporary file inside this process's part of tmp/, relative to store_fd(), the
+ * caller's. Not created. */
 int store_temp_name(struct store *store, char **path_out, struct error *err);
 
 /* Whether the blob is there; its size (may be NULL). */
 bool store_has_blob(struct store *store, const struct digest *digest, uint64_t *size_out);
 /* Opens a blob for reading. A missing one is ERR_STORE. SIZE_OUT may be NULL. */
-int store_open_blob(struct store *store, const struct digest *digest, int *fd_out, uint64_t *size_out, struct error *err);
+int store_open_blob(struct store *store, const struct digest *digest, int *fd_out,
+                    uint64_t *size_out, struct error *err);
 /* Reads a small blob whole (at most MAX bytes) and verifies its digest. */
-int store_read_blob(struct store *store, const struct digest *digest, size_t max, struct buf *out, struct error *err);
+int store_read_blob(struct store *store, const struct digest *digest, size_t max, struct buf *out,
+                    struct error *err);
 /* Stores LEN bytes as a blob. */
-int store_put_blob(struct store *store, const void *data, size_t len, struct digest *digest_out, struct error *err);
+int store_put_blob(struct store *store, const void *data, size_t len, struct digest *digest_out,
+                   struct error *err);
 /* Removes a blob; a missing one is fine. */
 int store_remove_blob(struct store *store, const struct digest *digest, struct error *err);
 
-/* A blob being written: a writer (base/stream.h) that hashes. Freed without commit it leaves nothing behind. */
+/* A blob being written: a writer (base/stream.h) that hashes. Freed without commit it leaves
+ * nothing behind. */
 struct blob_writer;
 int blob_writer_open(struct store *store, struct blob_writer **out, struct error *err);
 struct writer *blob_writer_stream(struct blob_writer *w);
@@ -61,28 +70,38 @@ struct writer *blob_writer_stream(struct blob_writer *w);
 uint64_t blob_writer_size(const struct blob_writer *w);
 /* Drops what was written and begins again (a download that starts over). */
 int blob_writer_restart(struct blob_writer *w, struct error *err);
-/* Ends and renames. EXPECTED (may be NULL) and EXPECTED_SIZE (UINT64_MAX: unknown) are compared: ERR_REMOTE where they differ.
- * DIGEST_OUT and SIZE_OUT may be NULL. The writer must still be freed. */
-int blob_writer_commit(struct blob_writer *w, const struct digest *expected, uint64_t expected_size, struct digest *digest_out, uint64_t *size_out, struct error *err);
+/* Ends and renames. EXPECTED (may be NULL) and EXPECTED_SIZE (UINT64_MAX: unknown) are compared:
+ * ERR_REMOTE where they differ. DIGEST_OUT and SIZE_OUT may be NULL. The writer must still be
+ * freed. */
+int blob_writer_commit(struct blob_writer *w, const struct digest *expected, uint64_t expected_size,
+                       struct digest *digest_out, uint64_t *size_out, struct error *err);
 /* Cleanup for AUTO(). */
 void blob_writer_freep(struct blob_writer **w);
 
-/* Records: KIND is a folder name of ours ("steps", "tags", "layers", "origins", "resolved", "stat"), NAME any text (long or odd names
- * are hashed for the file's name; the record itself keeps NAME). Replaced atomically. */
-int store_record_put(struct store *store, const char *kind, const char *name, const void *data, size_t len, struct error *err);
+/* Records: KIND is a folder name of ours ("steps", "tags", "layers", "origins", "resolved",
+ * "stat"), NAME any text (long or odd names are hashed for the file's name; the record itself keeps
+ * NAME). Replaced atomically. */
+int store_record_put(struct store *store, const char *kind, const char *name, const void *data,
+                     size_t len, struct error *err);
 /* *FOUND_OUT says whether there is one; OUT gets its bytes. A damaged record counts as missing. */
-int store_record_get(struct store *store, const char *kind, const char *name, struct buf *out, bool *found_out, struct error *err);
+int store_record_get(struct store *store, const char *kind, const char *name, struct buf *out,
+                     bool *found_out, struct error *err);
 int store_record_remove(struct store *store, const char *kind, const char *name, struct error *err);
 /* The names of all records of KIND, sorted. */
-int store_record_list(struct store *store, const char *kind, struct strlist *out, struct error *err);
+int store_record_list(struct store *store, const char *kind, struct strlist *out,
+                      struct error *err);
 
-/* An exclusive lock on NAME among all processes (flock on locks/NAME) and threads; waits, and gives up on cancel. Release by store_unlock. */
+/* An exclusive lock on NAME among all processes (flock on locks/NAME) and threads; waits, and gives
+ * up on cancel. Release by store_unlock. */
 int store_lock(struct store *store, const char *name, int *lock_out, struct error *err);
 /* Cleanup for AUTO(): -1 is fine. */
 void store_unlockp(int *lock);
 
-/* Where a blob is known to be: "HOST/REPOSITORY" texts, newest first, at most 16: for cross-repository mounts and for fetching lazily. */
-int store_origin_add(struct store *store, const struct digest *digest, const char *host_repository, struct error *err);
-int store_origin_list(struct store *store, const struct digest *digest, struct strlist *out, struct error *err);
+/* Where a blob is known to be: "HOST/REPOSITORY" texts, newest first, at most 16: for
+ * cross-repository mounts and for fetching lazily. */
+int store_origin_add(struct store *store, const struct digest *digest, const char *host_repository,
+                     struct error *err);
+int store_origin_list(struct store *store, const struct digest *digest, struct strlist *out,
+                      struct error *err);
 
 #endif

@@ -31,6 +31,7 @@ char *reference_familiar(const struct reference *ref);
 /* The tag, or "latest". */
 const char *reference_tag(const struct reference *ref);
 
+/* A copy of its own into OUT; frees what a reference holds. */
 void reference_copy(const struct reference *from, struct reference *out);
 void reference_release(struct reference *ref);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/memory.h"
 #include "oci/tree.h"
 
@@ -56,11 +57,12 @@ static struct tree *make(const char *const *specs)
 
 static void assert_paths(const struct tree *tree, const char *expected)
 {
-    char got[4096] = "";
+    struct buf got = BUF_INIT(4096);
     for (size_t i = 0; i < tree_len(tree); i++) {
-        strcat(strcat(got, i ? " " : ""), tree_at(tree, i)->path);
+        buf_printf(&got, "%s%s", i ? " " : "", tree_at(tree, i)->path);
     }
-    assert_string_equal(got, expected);
+    assert_string_equal(buf_text(&got), expected);
+    buf_release(&got);
 }
 
 static void test_tree__entries_are_sorted_and_the_last_of_equal_paths_counts(void **state)
