@@ -1,0 +1,48 @@
+/* What the store's own files share. */
+#ifndef SLIPWAY_OCI_STORE_INTERNAL_H
+#define SLIPWAY_OCI_STORE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "oci/store.h"
+
+enum { STORE_DIR_MODE = 0700, STORE_FILE_MODE = 0644 };
+
+struct store {
+    char *path;           /* absolute */
+    int fd;               /* the folder */
+    pthread_mutex_t lock; /* guards the two below */
+    char *temp;           /* "tmp/PID-RANDOM" once something temporary was asked for */
+    int temp_lock;        /* holds the flock on "tmp/PID-RANDOM.lock" */
+    atomic_uint counter;  /* for names inside `temp` */
+};
+
+/* Puts the store's folder in front of ERR's text. Returns -1. */
+int store_fault(const struct store *store, struct error *err);
+
+/* Makes this process's part of tmp/ if it is not there yet. */
+int store_temp_prepare(struct store *store, struct error *err);
+
+/* Removes it. */
+void store_temp_remove(struct store *store);
+
+/* Removes the parts of tmp/ whose owners are gone. Failing is no error: the next one tries again.
+ */
+void store_temp_sweep(struct store *store);
+
+/* Writes LEN bytes to the file PATH: temporary name, then rename. */
+int store_write_file(struct store *store, const char *path, const void *data, size_t len,
+                     struct error *err);
+
+/* The name of the file for NAME below records/KIND/ or locks/; the caller's. */
+char *store_file_name(const char *name);
+
+/* Whether KIND or the like may be a folder's name: lower-case letters, digits and dashes. */
+bool store_kind_is_valid(const char *kind);
+
+/* Path of a blob, relative to the store. Returns OUT. */
+enum { STORE_BLOB_PATH_SIZE = 80 };
+char *store_blob_path(const struct digest *digest, char out[STORE_BLOB_PATH_SIZE]);
+
+#endif
