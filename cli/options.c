@@ -1,0 +1,330 @@
+#include "cli/options.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/memory.h"
+
+/* What options_parse() carries along. */
+struct parser {
+    const struct option_table *table;
+    char *const *next; /* the argument after the current one */
+    void *target;
+    struct strlist *arguments;
+    bool help;
+};
+
+static bool takes_value(const struct option_spec *spec)
+{
+    return spec->kind != OPTION_FLAG && spec->kind != OPTION_FLAG_CALL &&
+           spec->kind != OPTION_REFUSE;
+}
+
+int options_bool(const char *value, bool *out, struct error *err)
+{
+    static const char *const yes[] = {"1", "t", "T", "true", "TRUE", "True"};
+    static const char *const no[] = {"0", "f", "F", "false", "FALSE", "False"};
+    for (size_t i = 0; i < ARRAY_LEN(yes); i++) {
+        if (strcmp(value, yes[i]) == 0 || strcmp(value, no[i]) == 0) {
+            *out = strcmp(value, yes[i]) == 0;
+            return 0;
+        }
+    }
+    return error_set(err, ERR_USAGE, "'%s' is neither true nor false", value);
+}
+
+int options_number(const char *value, unsigned max, unsigned *out, struct error *err)
+{
+    char *end = NULL;
+    errno = 0;
+    unsigned long number = strtoul(value, &end, 10);
+    if (*value < '0' || *value > '9' || *end != '\0' || errno != 0 || number > max) {
+        return error_set(err, ERR_USAGE, "'%s' is no number from 0 to %u", value, max);
+    }
+    *out = (unsigned)number;
+    return 0;
+}
+
+static int store_value(const struct option_spec *spec, void *target, const char *value,
+                       struct error *err)
+{
+    char *member = (char *)target + spec->offset;
+    switch (spec->kind) {
+    case OPTION_FLAG:
+        return options_bool(value, (bool *)(void *)member, err);
+    case OPTION_TEXT:
+        *(const char **)(void *)member = value;
+        return 0;
+    case OPTION_LIST:
+        strlist_add((struct strlist *)(void *)member, value);
+        return 0;
+    case OPTION_NUMBER:
+        return options_number(value, INT_MAX, (unsigned *)(void *)member, err);
+    case OPTION_CALL:
+    case OPTION_FLAG_CALL:
+        return spec->parse(target, value, err);
+    case OPTION_REFUSE:
+        return error_set(err, ERR_USAGE, "%s", spec->help);
+    }
+    return 0;
+}
+
+static int apply(struct parser *p, const struct option_spec *spec, const char *value,
+                 struct error *err)
+{
+    if (store_value(spec, p->target, value, err) != 0) {
+        return error_wrap(err, "--%s", spec->name);
+    }
+    return 0;
+}
+
+static const struct option_spec *find_long(const struct option_table *table, const char *name,
+                                           size_t len)
+{
+    for (size_t i = 0; i < table->specs_len; i++) {
+        const char *known = table->specs[i].name;
+        if (strncmp(known, name, len) == 0 && known[len] == '\0') {
+            return &table->specs[i];
+        }
+    }
+    return NULL;
+}
+
+static const struct option_spec *find_letter(const struct option_table *table, char letter)
+{
+    for (size_t i = 0; i < table->specs_len; i++) {
+        if (table->specs[i].letter == letter) {
+            return &table->specs[i];
+        }
+    }
+    return NULL;
+}
+
+static int unknown_long(const struct option_table *table, const char *name, size_t len,
+                        struct error *err)
+{
+    const char **names = mem_calloc(table->specs_len + 1, sizeof *names);
+    AUTO(mem_freep) char *word = mem_strndup(name, len);
+    size_t count = 0;
+    for (size_t i = 0; i < table->specs_len; i++) {
+        if (table->specs[i].kind != OPTION_REFUSE) {
+            names[count++] = table->specs[i].name;
+        }
+    }
+    names[count++] = "help";
+    const char *near = nearest_name(word, names, count);
+    free(names);
+    if (near) {
+        return error_set(err, ERR_USAGE, "no option --%s, did you mean --%s?", word, near);
+    }
+    return error_set(err, ERR_USAGE, "no option --%s, see 'slipway %s --help'", word,
+                     table->command);
+}
+
+/* The value that follows as an argument of its own. */
+static int next_value(struct parser *p, const char *shown, const char **out, struct error *err)
+{
+    if (!*p->next) {
+        return error_set(err, ERR_USAGE, "%s needs a value", shown);
+    }
+    *out = *p->next++;
+    return 0;
+}
+
+/* TEXT stands behind "--". */
+static int parse_long(struct parser *p, const char *text, struct error *err)
+{
+    size_t len = strcspn(text, "=");
+    const char *value = text[len] == '=' ? text + len + 1 : NULL;
+    if (len == 4 && strncmp(text, "help", 4) == 0) {
+        p->help = true;
+        return 0;
+    }
+    const struct option_spec *spec = find_long(p->table, text, len);
+    if (!spec) {
+        return unknown_long(p->table, text, len, err);
+    }
+    if (!value && takes_value(spec)) {
+        char shown[64];
+        snprintf(shown, sizeof shown, "--%s", spec->name);
+        if (next_value(p, shown, &value, err) != 0) {
+            return -1;
+        }
+    }
+    return apply(p, spec, value ? value : "true", err);
+}
+
+/* TEXT stands behind "-": letters without a value, then perhaps one with. */
+static int parse_letters(struct parser *p, const char *text, struct error *err)
+{
+    for (; *text; text++) {
+        const struct option_spec *spec = find_letter(p->table, *text);
+        const char *value = NULL;
+        if (!spec && *text == 'h') {
+            p->help = true;
+            return 0;
+        }
+        if (!spec) {
+            return error_set(err, ERR_USAGE, "no option -%c, see 'slipway %s --help'", *text,
+                             p->table->command);
+        }
+        if (text[1] == '=') {
+            value = text + 2;
+        } else if (takes_value(spec) && text[1] != '\0') {
+            value = text + 1;
+        } else if (takes_value(spec)) {
+            char shown[3] = {'-', *text, '\0'};
+            if (next_value(p, shown, &value, err) != 0) {
+                return -1;
+            }
+        }
+        if (apply(p, spec, value ? value : "true", err) != 0) {
+            return -1;
+        }
+        if (value) {
+            return 0;
+        }
+    }
+    return 0;
+}
+
+static int parse_one(struct parser *p, const char *arg, struct error *err)
+{
+    if (strcmp(arg, "--") == 0) {
+        while (*p->next) {
+            strlist_add(p->arguments, *p->next++);
+        }
+        return 0;
+    }
+    if (strncmp(arg, "--", 2) == 0) {
+        return parse_long(p, arg + 2, err);
+    }
+    if (arg[0] == '-' && arg[1] != '\0') {
+        return parse_letters(p, arg + 1, err);
+    }
+    strlist_add(p->arguments, arg);
+    return 0;
+}
+
+static int check_arguments(const struct option_table *table, const struct strlist *arguments,
+                           struct error *err)
+{
+    if (arguments->len < table->min_arguments) {
+        return error_set(err, ERR_USAGE, "%s is missing: slipway %s %s",
+                         table->min_arguments == 1 ? "an argument" : "something", table->command,
+                         table->usage);
+    }
+    if (arguments->len > table->max_arguments) {
+        return error_set(err, ERR_USAGE, "'%s' is one argument too many: slipway %s %s",
+                         arguments->items[table->max_arguments], table->command, table->usage);
+    }
+    return 0;
+}
+
+int options_parse(const struct option_table *table, char *const *args, void *target,
+                  struct strlist *arguments, bool *help_out, struct error *err)
+{
+    struct parser p = {
+        .table = table, .next = args, .target = target, .arguments = arguments, .help = false};
+    while (*p.next && !p.help) {
+        const char *arg = *p.next++;
+        if (parse_one(&p, arg, err) != 0) {
+            return error_wrap(err, "%s", table->command);
+        }
+    }
+    *help_out = p.help;
+    if (!p.help && check_arguments(table, arguments, err) != 0) {
+        return error_wrap(err, "%s", table->command);
+    }
+    return 0;
+}
+
+/* "  -t, --tag NAME" */
+static void format_option(const struct option_spec *spec, struct buf *out)
+{
+    if (spec->letter) {
+        buf_printf(out, "  -%c, --%s", spec->letter, spec->name);
+    } else {
+        buf_printf(out, "      --%s", spec->name);
+    }
+    if (spec->argument) {
+        buf_printf(out, " %s", spec->argument);
+    }
+}
+
+void options_print_help(const struct option_table *table, FILE *out)
+{
+    enum { HELP_COLUMN = 36 };
+    fprintf(out, "Usage: slipway %s %s\n\n%s\n", table->command, table->usage, table->summary);
+    if (table->specs_len > 0) {
+        fputs("\nOptions:\n", out);
+    }
+    for (size_t i = 0; i < table->specs_len; i++) {
+        const struct option_spec *spec = &table->specs[i];
+        if (spec->kind == OPTION_REFUSE || !spec->help) {
+            continue;
+        }
+        AUTO(buf_release) struct buf left = BUF_INIT(0);
+        format_option(spec, &left);
+        fprintf(out, "%-*s %s\n", HELP_COLUMN, buf_text(&left), spec->help);
+    }
+    if (table->notes) {
+        fprintf(out, "\n%s\n", table->notes);
+    }
+}
+
+/* Takes one CSV field from *TEXT, which moves behind its comma. *DONE_OUT: it was the last. */
+static int next_field(const char **text, struct buf *field, bool *done_out, struct error *err)
+{
+    const char *p = *text;
+    buf_clear(field);
+    bool quoted = *p == '"';
+    if (quoted) {
+        p++;
+    }
+    while (*p && (quoted || *p != ',')) {
+        if (quoted && p[0] == '"' && p[1] == '"') {
+            p++;
+        } else if (quoted && *p == '"') {
+            break;
+        }
+        buf_putc(field, *p++);
+    }
+    if (quoted && *p != '"') {
+        return error_set(err, ERR_USAGE, "a quote is not closed");
+    }
+    if (quoted) {
+        p++;
+    }
+    if (*p && *p != ',') {
+        return error_set(err, ERR_USAGE, "a comma is missing behind a closing quote");
+    }
+    *done_out = *p == '\0';
+    *text = *p ? p + 1 : p;
+    return 0;
+}
+
+int options_fields(const char *text,
+                   int (*take)(void *ctx, const char *key, const char *value, struct error *err),
+                   void *ctx, struct error *err)
+{
+    AUTO(buf_release) struct buf field = BUF_INIT(0);
+    bool done = false;
+    while (!done) {
+        if (next_field(&text, &field, &done, err) != 0) {
+            return -1;
+        }
+        AUTO(mem_freep) char *key = mem_strdup(buf_text(&field));
+        char *equals = strchr(key, '=');
+        if (equals) {
+            *equals = '\0';
+        }
+        if (take(ctx, key, equals ? equals + 1 : NULL, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
