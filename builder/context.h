@@ -1,0 +1,47 @@
+/*
+ * The build context: a folder, a git commit, a tar archive or standard input, as a tree that
+ * .dockerignore has been applied to; and the Dockerfile that is read from it.
+ *
+ *     context_open(request, &context, err)         finds and reads the Dockerfile
+ *     context_tree(context, &tree, err)            the files; a folder is only scanned here
+ *     context_free(context)
+ *
+ * context_tree() may be called from several threads.
+ */
+#ifndef SLIPWAY_BUILDER_CONTEXT_H
+#define SLIPWAY_BUILDER_CONTEXT_H
+
+#include "base/buf.h"
+#include "builder/build.h"
+#include "builder/ignore.h"
+#include "oci/tree.h"
+
+struct context;
+
+/* Opens REQUEST's context and reads its Dockerfile. ERR_USAGE where either is missing; errors of
+ * git as they come. Borrows REQUEST. */
+int context_open(const struct build_request *request, struct context **out, struct error *err);
+
+/* Opens VALUE of `--build-context NAME=VALUE`, a folder or a git URL, with its own .dockerignore.
+ */
+int context_open_named(const struct build_request *request, const char *value, struct context **out,
+                       struct error *err);
+
+/* Cleanup for AUTO(). */
+void context_freep(struct context **context);
+
+/* The Dockerfile's name as messages show it, and its text. Borrowed. */
+const char *context_dockerfile_name(const struct context *context);
+const struct buf *context_dockerfile(const struct context *context);
+
+/* The files that .dockerignore leaves. Borrowed: lives as long as the context. */
+int context_tree(struct context *context, struct tree **out, struct error *err);
+
+/* Where PATH (tree form) is excluded: " (excluded by .dockerignore line 3)", else "". The caller's.
+ */
+char *context_why_excluded(struct context *context, const char *path);
+
+/* The commit time of the context's git HEAD, in seconds; false where it is not in git. */
+bool context_commit_time(const struct context *context, int64_t *seconds_out);
+
+#endif

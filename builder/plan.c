@@ -1,0 +1,240 @@
+/* The stages of a Dockerfile. */
+#include "builder/plan.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/memory.h"
+#include "builder/expand.h"
+
+void plan_release(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->len; i++) {
+        free(plan->stages[i].base);
+        free(plan->stages[i].platform);
+    }
+    free(plan->stages);
+    strlist_release(&plan->globals);
+    strlist_release(&plan->automatic);
+    strlist_release(&plan->declared);
+    *plan = (struct plan){0};
+}
+
+static void add_platform(struct strlist *out, const char *prefix, const struct platform *p)
+{
+    AUTO(mem_freep) char *text = platform_format(p);
+    strlist_addf(out, "%sPLATFORM=%s", prefix, text);
+    strlist_addf(out, "%sOS=%s", prefix, p->os);
+    strlist_addf(out, "%sARCH=%s", prefix, p->architecture);
+    strlist_addf(out, "%sVARIANT=%s", prefix, p->variant ? p->variant : "");
+}
+
+/* FROM and global ARGs see the global ARGs, then the automatic ones. */
+static const char *lookup_global(void *ctx, const char *name)
+{
+    const struct plan *plan = ctx;
+    const char *value = strlist_env_get(&plan->globals, name);
+    return value ? value : strlist_env_get(&plan->automatic, name);
+}
+
+static int expand_global(struct plan *plan, const struct instruction *in, const char *word,
+                         char **out, struct error *err)
+{
+    struct expander x = {.get = lookup_global, .ctx = plan, .escape = plan->df->escape};
+    if (expand_word(&x, word, out, err) != 0) {
+        err->column = 0;
+        return dockerfile_locate(err, plan->df->file, in);
+    }
+    return 0;
+}
+
+static int global_arg(struct plan *plan, const struct instruction *in,
+                      const struct plan_inputs *inputs, struct error *err)
+{
+    for (size_t i = 0; i < in->pairs_len; i++) {
+        const struct pair *pair = &in->pairs[i];
+        AUTO(mem_freep) char *key = NULL;
+        AUTO(mem_freep) char *value = NULL;
+        if (expand_global(plan, in, pair->key, &key, err) != 0 ||
+            (pair->value && expand_global(plan, in, pair->value, &value, err) != 0)) {
+            return -1;
+        }
+        const char *given = strlist_env_get(inputs->build_args, key);
+        strlist_add(&plan->declared, key);
+        if (given || value) {
+            strlist_env_set(&plan->globals, key, given ? given : value);
+        }
+    }
+    return 0;
+}
+
+/* The latest stage before LIMIT that is called NAME, -1 if none. */
+static int stage_by_name(const struct plan *plan, const char *name, size_t limit)
+{
+    for (size_t i = limit; i > 0; i--) {
+        const char *have = plan->stages[i - 1].name;
+        if (have && strcasecmp(have, name) == 0) {
+            return (int)(i - 1);
+        }
+    }
+    return -1;
+}
+
+static int from_stage(struct plan *plan, const struct instruction *in,
+                      const struct plan_inputs *inputs, struct error *err)
+{
+    if (in->args.len != 1) {
+        error_set(err, ERR_USAGE, "FROM needs one image");
+        return dockerfile_locate(err, plan->df->file, in);
+    }
+    AUTO(mem_freep) char *base = NULL;
+    AUTO(mem_freep) char *platform = NULL;
+    if (expand_global(plan, in, in->args.items[0], &base, err) != 0 ||
+        (in->platform && expand_global(plan, in, in->platform, &platform, err) != 0)) {
+        return -1;
+    }
+    if (!base[0]) {
+        error_set(err, ERR_USAGE,
+                  "FROM %s: the name of the image is empty; give the ARG a default before the "
+                  "first FROM or pass --build-arg",
+                  in->args.items[0]);
+        return dockerfile_locate(err, plan->df->file, in);
+    }
+    plan->stages = mem_realloc(plan->stages, plan->len + 1, sizeof *plan->stages);
+    struct plan_stage *stage = &plan->stages[plan->len];
+    *stage = (struct plan_stage){.from = in, .name = in->stage_name, .parent = -1};
+    if (!strlist_has(inputs->contexts, base)) {
+        stage->parent = stage_by_name(plan, base, plan->len);
+        stage->scratch = stage->parent < 0 && strcmp(base, "scratch") == 0;
+    }
+    stage->base = MEM_STEAL(base);
+    stage->platform = platform && platform[0] ? MEM_STEAL(platform) : NULL;
+    plan->len++;
+    return 0;
+}
+
+static bool read_number(const char *text, size_t *out)
+{
+    size_t value = 0;
+    for (const char *p = text; *p; p++) {
+        if (!isdigit((unsigned char)*p) || value > 100000) {
+            return false;
+        }
+        value = value * 10 + (size_t)(*p - '0');
+    }
+    *out = value;
+    return text[0] != '\0';
+}
+
+static int find_target(struct plan *plan, const char *target, struct error *err)
+{
+    plan->target = plan->len - 1;
+    if (!target || !target[0]) {
+        return 0;
+    }
+    size_t number = 0;
+    int index = stage_by_name(plan, target, plan->len);
+    if (index < 0 && read_number(target, &number) && number < plan->len) {
+        index = (int)number;
+    }
+    if (index >= 0) {
+        plan->target = (size_t)index;
+        return 0;
+    }
+    AUTO(strlist_release) struct strlist names = {0};
+    for (size_t i = 0; i < plan->len; i++) {
+        if (plan->stages[i].name) {
+            strlist_add(&names, plan->stages[i].name);
+        }
+    }
+    const char *near = nearest_name(target, (const char *const *)names.items, names.len);
+    error_set(err, ERR_USAGE, "%s has no stage '%s'%s%s%s", plan->df->file, target,
+              near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return -1;
+}
+
+/* The automatic value of TARGETSTAGE, and platforms. */
+static void set_automatic(struct plan *plan, const struct plan_inputs *inputs)
+{
+    add_platform(&plan->automatic, "BUILD", inputs->build_platform);
+    add_platform(&plan->automatic, "TARGET", inputs->target_platform);
+    strlist_addf(&plan->automatic, "TARGETSTAGE=%s",
+                 inputs->target && inputs->target[0] ? inputs->target : "default");
+    for (size_t i = 0; i < inputs->build_args->len; i++) {
+        AUTO(mem_freep) char *name = mem_strdup(inputs->build_args->items[i]);
+        *strchrnul(name, '=') = '\0';
+        if (strlist_env_get(&plan->automatic, name)) {
+            strlist_env_set(&plan->automatic, name, strlist_env_get(inputs->build_args, name));
+        }
+    }
+}
+
+int plan_make(const struct dockerfile *df, const struct plan_inputs *inputs, struct plan *out,
+              struct error *err)
+{
+    struct plan plan = {.df = df};
+    set_automatic(&plan, inputs);
+    int r = 0;
+    for (size_t i = 0; i < df->len && r == 0; i++) {
+        const struct instruction *in = &df->items[i];
+        if (in->type == INSTRUCTION_FROM) {
+            r = from_stage(&plan, in, inputs, err);
+            if (r == 0) {
+                plan.stages[plan.len - 1].first = i + 1;
+                plan.stages[plan.len - 1].end = i + 1;
+            }
+        } else if (plan.len > 0) {
+            plan.stages[plan.len - 1].end = i + 1;
+        } else if (in->type == INSTRUCTION_ARG) {
+            r = global_arg(&plan, in, inputs, err);
+        } else {
+            error_set(err, ERR_USAGE, "%s stands before the first FROM; only ARG may",
+                      instruction_name(in->type));
+            r = dockerfile_locate(err, df->file, in);
+        }
+    }
+    if (r == 0 && plan.len == 0) {
+        r = error_set(err, ERR_USAGE, "%s: there is no FROM", df->file);
+    }
+    if (r == 0) {
+        r = find_target(&plan, inputs->target, err);
+    }
+    if (r != 0) {
+        plan_release(&plan);
+        return -1;
+    }
+    *out = plan;
+    return 0;
+}
+
+int plan_find_stage(const struct plan *plan, const char *name, size_t current, int *index_out,
+                    struct error *err)
+{
+    size_t number = 0;
+    *index_out = stage_by_name(plan, name, current);
+    if (*index_out >= 0) {
+        return 0;
+    }
+    if (read_number(name, &number)) {
+        if (number >= current) {
+            return error_set(err, ERR_USAGE,
+                             "stage %s is not before this one (number %zu); stages count from 0",
+                             name, current);
+        }
+        *index_out = (int)number;
+        return 0;
+    }
+    int any = stage_by_name(plan, name, plan->len);
+    if (any == (int)current) {
+        return error_set(err, ERR_USAGE, "stage '%s' cannot copy from itself (circular)", name);
+    }
+    if (any > (int)current) {
+        return error_set(err, ERR_USAGE,
+                         "stage '%s' comes later (line %u): a circular or forward reference; move "
+                         "it above this one",
+                         name, plan->stages[any].from->line);
+    }
+    return 0;
+}

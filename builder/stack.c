@@ -1,0 +1,109 @@
+/* The layers of a stage, and the tree they add up to. */
+#include "builder/stack.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+
+void stack_init(struct stack *stack, struct store *store, struct registry *registry)
+{
+    *stack = (struct stack){.store = store, .registry = registry};
+}
+
+void stack_push(struct stack *stack, const struct layer *layer, struct tree *diff)
+{
+    stack->layers = mem_realloc(stack->layers, stack->len + 1, sizeof *stack->layers);
+    stack->diffs = mem_realloc(stack->diffs, stack->len + 1, sizeof *stack->diffs);
+    stack->layers[stack->len] = *layer;
+    stack->diffs[stack->len] = diff ? tree_ref(diff) : NULL;
+    stack->len++;
+}
+
+void stack_init_image(struct stack *stack, struct store *store, struct registry *registry,
+                      const struct image *base)
+{
+    stack_init(stack, store, registry);
+    image_copy(base, &stack->base);
+    for (size_t i = 0; i < base->layers_len; i++) {
+        stack_push(stack, &base->layers[i], NULL);
+    }
+}
+
+void stack_copy(const struct stack *from, struct stack *out)
+{
+    stack_init(out, from->store, from->registry);
+    image_copy(&from->base, &out->base);
+    for (size_t i = 0; i < from->len; i++) {
+        stack_push(out, &from->layers[i], from->diffs[i]);
+    }
+    if (from->merged) {
+        out->merged = tree_ref(from->merged);
+        out->merged_len = from->merged_len;
+    }
+}
+
+void stack_release(struct stack *stack)
+{
+    for (size_t i = 0; i < stack->len; i++) {
+        tree_unref(stack->diffs[i]);
+    }
+    free(stack->layers);
+    free(stack->diffs);
+    tree_unref(stack->merged);
+    image_release(&stack->base);
+    *stack = (struct stack){0};
+}
+
+void stack_chain(const struct stack *stack, struct digest *out)
+{
+    chain_id(stack->layers, stack->len, out);
+}
+
+int stack_fetch(struct stack *stack, struct error *err)
+{
+    if (stack->base.layers_len == 0) {
+        return 0;
+    }
+    return registry_get_layers(stack->registry, &stack->base, 0, stack->base.layers_len, err);
+}
+
+int stack_tree(struct stack *stack, struct tree **out, struct error *err)
+{
+    if (!stack->merged) {
+        stack->merged = tree_empty();
+        stack->merged_len = 0;
+    }
+    if (stack->merged_len < stack->base.layers_len && stack_fetch(stack, err) != 0) {
+        return -1;
+    }
+    while (stack->merged_len < stack->len) {
+        size_t i = stack->merged_len;
+        if (!stack->diffs[i] &&
+            layer_tree(stack->store, &stack->layers[i], &stack->diffs[i], err) != 0) {
+            return -1;
+        }
+        struct tree *merged = tree_merge(stack->merged, stack->diffs[i]);
+        tree_unref(stack->merged);
+        stack->merged = merged;
+        stack->merged_len++;
+    }
+    *out = stack->merged;
+    return 0;
+}
+
+int stack_unpack(struct stack *stack, enum unpack_style style, struct strlist *out,
+                 struct error *err)
+{
+    if (stack_fetch(stack, err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < stack->len; i++) {
+        char *path = NULL;
+        struct tree *diff = i < stack->base.layers_len ? NULL : stack->diffs[i];
+        if (unpack_layer(stack->store, &stack->layers[i], diff, style, &path, err) != 0) {
+            return -1;
+        }
+        strlist_take(out, path);
+    }
+    return 0;
+}
