@@ -74,7 +74,9 @@ struct http_request {
     int retries;     /* 0: the client's, HTTP_NO_RETRIES: a single attempt */
     unsigned timeout_ms;         /* 0: the client's */
     unsigned connect_timeout_ms; /* 0: 30,000 or timeout_ms, whichever is less */
-    bool keep_redirects;         /* give a 3xx answer back instead of following it */
+    bool immutable; /* what the URL names never changes (a blob): a broken download may be resumed
+                       without an ETag */
+    bool keep_redirects; /* give a 3xx answer back instead of following it */
     bool no_proxy; /* ask directly whatever the environment says (link-local metadata services) */
     enum error_code code; /* of errors; 0: ERR_REMOTE */
     /* Called at most ten times a second and at the end, from the calling thread: bytes sent (where

@@ -1,0 +1,116 @@
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/cancel.h"
+#include "base/http_internal.h"
+
+enum {
+    MAX_DELAY_MS = 30 * 1000,
+    MAX_RETRY_AFTER_S = 120, /* a build that sleeps longer looks dead */
+};
+
+bool http_status_is_transient(int status)
+{
+    return status == 408 || status == 429 || (status >= 500 && status != 501 && status != 505);
+}
+
+bool http_outcome_is_transient(const struct http_outcome *outcome)
+{
+    if (outcome->timed_out) {
+        return true;
+    }
+    if (outcome->refused_by_proxy) {
+        return false;
+    }
+    switch (outcome->curl) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_OPERATION_TIMEDOUT:
+    case CURLE_GOT_NOTHING:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+        return true;
+    default:
+        return false;
+    }
+}
+
+long http_parse_retry_after(const char *value)
+{
+    char *end = NULL;
+    errno = 0;
+    long seconds = strtol(value, &end, 10);
+    if (end != value && *end == '\0') {
+        return errno == 0 && seconds >= 0 ? seconds : -1;
+    }
+    time_t when = curl_getdate(value, NULL);
+    if (when == -1) {
+        return -1;
+    }
+    time_t now = time(NULL);
+    return when > now ? (long)(when - now) : 0;
+}
+
+/* Between half and all of DELAY, so that many clients do not come back at the same moment. */
+static unsigned jitter(unsigned delay)
+{
+    unsigned random = 0;
+    if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random) {
+        random = (unsigned)clock();
+    }
+    return delay / 2 + random % (delay / 2 + 1);
+}
+
+unsigned http_retry_delay(unsigned retry, unsigned base_ms, const struct http_response *response,
+                          bool *too_long_out)
+{
+    *too_long_out = false;
+    const char *after = response ? http_header(response, "Retry-After") : NULL;
+    long seconds = after ? http_parse_retry_after(after) : -1;
+    if (seconds > MAX_RETRY_AFTER_S) {
+        *too_long_out = true;
+        return 0;
+    }
+    uint64_t delay = base_ms;
+    for (unsigned i = 0; i < retry && delay < MAX_DELAY_MS; i++) {
+        delay *= 2;
+    }
+    unsigned backoff = jitter(delay < MAX_DELAY_MS ? (unsigned)delay : MAX_DELAY_MS);
+    if (seconds >= 0) {
+        /* Never earlier than asked for, and not all at once. */
+        return (unsigned)seconds * 1000 + backoff / 4;
+    }
+    return backoff;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec t = {0};
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int http_sleep(unsigned delay_ms, struct error *err)
+{
+    int64_t until = now_ms() + delay_ms;
+    for (;;) {
+        if (cancel_requested()) {
+            return cancel_error(err);
+        }
+        int64_t left = until - now_ms();
+        if (left <= 0) {
+            return 0;
+        }
+        struct pollfd wake = {.fd = cancel_fd(), .events = POLLIN};
+        poll(&wake, 1, (int)left);
+    }
+}

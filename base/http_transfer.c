@@ -1,0 +1,501 @@
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cancel.h"
+#include "base/http_internal.h"
+#include "base/limits.h"
+#include "base/memory.h"
+
+enum {
+    ERROR_BODY_MAX = 64 * 1024,       /* of an answer that is not 2xx, to find words in */
+    ERROR_BODY_ABANDON = 1024 * 1024, /* from here on it is cheaper to hang up */
+    EXPECT_FROM =
+        1024 * 1024, /* larger bodies wait for 100-continue: they may be refused or redirected */
+    BIG_BODY = 8 * 1024 *
+               1024, /* after so much the server may hash and move for a while before it answers */
+    CONNECT_TIMEOUT_MS = 30 * 1000,
+    PROGRESS_MS = 100,
+};
+
+/* State of one exchange, shared by curl's callbacks. */
+struct transfer {
+    const struct http_exchange *exchange;
+    struct http_response *response;
+    struct http_outcome *outcome;
+    struct error *err;
+    size_t header_bytes;
+    size_t error_bytes;
+    size_t max_body;
+    bool abandoned;    /* the rest of an error's body does not matter */
+    bool body_started; /* the sink was told where this body begins */
+    uint64_t sent;     /* position in the request's body */
+    uint64_t body_len;
+    int64_t moved_at; /* when something last moved */
+    curl_off_t last_down;
+    curl_off_t last_up;
+    int64_t progress_at;
+};
+
+static int64_t now_ms(void)
+{
+    struct timespec t = {0};
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static bool is_success(const struct transfer *t)
+{
+    return t->response->status >= 200 && t->response->status < 300;
+}
+
+static enum error_code code_of(const struct transfer *t)
+{
+    enum error_code code = t->exchange->request->code;
+    return code != ERR_NONE ? code : ERR_REMOTE;
+}
+
+/* Ends the exchange with an error that no retry mends. */
+static int fail(struct transfer *t, const char *what, size_t limit)
+{
+    AUTO(mem_freep) char *url = http_redact_url(t->exchange->url);
+    t->outcome->local_failure = true;
+    return error_set(t->err, code_of(t), "%s %s: %s %zu bytes", t->exchange->method, url, what,
+                     limit);
+}
+
+static void parse_status(struct transfer *t, const char *line, size_t len)
+{
+    const char *space = memchr(line, ' ', len);
+    int status = 0;
+    for (const char *p = space ? space + 1 : line;
+         space && p < line + len && isdigit((unsigned char)*p); p++) {
+        status = status < 1000 ? status * 10 + (*p - '0') : status;
+    }
+    t->response->status = status;
+    strlist_release(&t->response->headers);
+    t->response->headers = (struct strlist){0};
+}
+
+static size_t on_header(char *data, size_t size, size_t count, void *ctx)
+{
+    struct transfer *t = ctx;
+    size_t len = size * count;
+    t->moved_at = now_ms();
+    t->header_bytes += len;
+    if (t->header_bytes > LIMIT_HTTP_HEADER_BYTES) {
+        fail(t, "the answer's headers are longer than", LIMIT_HTTP_HEADER_BYTES);
+        return 0;
+    }
+    size_t end = len;
+    while (end > 0 && (data[end - 1] == '\r' || data[end - 1] == '\n')) {
+        end--;
+    }
+    if (end > 5 && strncmp(data, "HTTP/", 5) == 0) {
+        parse_status(t, data, end);
+    } else if (end > 0 && memchr(data, ':', end)) {
+        strlist_take(&t->response->headers, mem_strndup(data, end));
+    }
+    return len;
+}
+
+/* Where a 206 answer's bytes begin. */
+static bool range_start(const struct http_response *response, uint64_t *start_out)
+{
+    const char *range = http_header(response, "Content-Range");
+    if (!range || strncasecmp(range, "bytes ", 6) != 0 || !isdigit((unsigned char)range[6])) {
+        return false;
+    }
+    *start_out = strtoull(range + 6, NULL, 10);
+    return true;
+}
+
+/* The first bytes of a 2xx body: do they go on where the sink stands, or begin anew? */
+static int begin_body(struct transfer *t)
+{
+    t->body_started = true;
+    uint64_t *have = t->exchange->sink_len;
+    if (*have == 0 && t->response->status != 206) {
+        return 0;
+    }
+    uint64_t start = 0;
+    if (t->response->status == 206 && range_start(t->response, &start) && start == *have) {
+        return 0;
+    }
+    if (t->response->status == 206) {
+        AUTO(mem_freep) char *url = http_redact_url(t->exchange->url);
+        t->outcome->local_failure = true;
+        return error_set(t->err, code_of(t),
+                         "%s %s: the answer's Content-Range is not what was asked for",
+                         t->exchange->method, url);
+    }
+    struct http_sink *sink = t->exchange->request->sink;
+    *have = 0;
+    if (!sink->restart || sink->restart(sink, t->err) != 0) {
+        t->outcome->local_failure = true;
+        return sink->restart ? -1
+                             : error_set(t->err, code_of(t),
+                                         "the download broke and the server does not resume it");
+    }
+    return 0;
+}
+
+static size_t to_sink(struct transfer *t, const char *data, size_t len)
+{
+    struct http_sink *sink = t->exchange->request->sink;
+    if (!t->body_started && begin_body(t) != 0) {
+        return 0;
+    }
+    if (sink->write(sink, data, len, t->err) != 0) {
+        t->outcome->local_failure = true;
+        return 0;
+    }
+    *t->exchange->sink_len += len;
+    t->outcome->received += len;
+    return len;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *ctx)
+{
+    struct transfer *t = ctx;
+    size_t len = size * count;
+    if (!is_success(t)) {
+        size_t room =
+            t->response->body.len < ERROR_BODY_MAX ? ERROR_BODY_MAX - t->response->body.len : 0;
+        buf_append(&t->response->body, data, len < room ? len : room);
+        t->error_bytes += len;
+        t->abandoned = t->error_bytes > ERROR_BODY_ABANDON;
+        return t->abandoned ? 0 : len;
+    }
+    if (t->exchange->request->sink) {
+        return to_sink(t, data, len);
+    }
+    if (len > t->max_body || t->response->body.len > t->max_body - len) {
+        fail(t, "the answer is longer than", t->max_body);
+        return 0;
+    }
+    buf_append(&t->response->body, data, len);
+    return len;
+}
+
+static size_t on_read(char *out, size_t size, size_t count, void *ctx)
+{
+    struct transfer *t = ctx;
+    const struct http_request *request = t->exchange->request;
+    uint64_t left = t->body_len - t->sent;
+    size_t want = size * count < left ? size * count : (size_t)left;
+    if (want == 0) {
+        return 0;
+    }
+    if (!request->body_is_file) {
+        memcpy(out, (const char *)request->body + t->sent, want);
+        t->sent += want;
+        return want;
+    }
+    ssize_t got = 0;
+    do {
+        got = pread(request->body_fd, out, want, (off_t)(request->body_offset + t->sent));
+    } while (got < 0 && errno == EINTR);
+    if (got <= 0) {
+        errno = got == 0 ? EIO : errno;
+        t->outcome->local_failure = true;
+        error_errno(t->err, ERR_STORE, "read the file that is being sent");
+        return CURL_READFUNC_ABORT;
+    }
+    t->sent += (uint64_t)got;
+    return (size_t)got;
+}
+
+static int on_seek(void *ctx, curl_off_t offset, int origin)
+{
+    struct transfer *t = ctx;
+    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > t->body_len) {
+        return CURL_SEEKFUNC_FAIL;
+    }
+    t->sent = (uint64_t)offset;
+    return CURL_SEEKFUNC_OK;
+}
+
+static void tell(struct transfer *t, bool last)
+{
+    const struct http_request *request = t->exchange->request;
+    int64_t now = now_ms();
+    if (!request->progress || (!last && now - t->progress_at < PROGRESS_MS)) {
+        return;
+    }
+    t->progress_at = now;
+    if (t->body_len > 0) {
+        request->progress(request->progress_ctx, (uint64_t)t->last_up, t->body_len);
+    } else if (is_success(t)) {
+        uint64_t current = request->sink ? *t->exchange->sink_len : t->response->body.len;
+        const char *length = http_header(t->response, "Content-Length");
+        uint64_t total = length ? strtoull(length, NULL, 10) +
+                                      t->exchange->resume_from * (t->response->status == 206)
+                                : 0;
+        request->progress(request->progress_ctx, current, total);
+    }
+}
+
+static int on_progress(void *ctx, curl_off_t total_down, curl_off_t down, curl_off_t total_up,
+                       curl_off_t up)
+{
+    (void)total_down;
+    (void)total_up;
+    struct transfer *t = ctx;
+    if (down != t->last_down || up != t->last_up) {
+        t->last_down = down;
+        t->last_up = up;
+        t->moved_at = now_ms();
+        tell(t, false);
+    }
+    return 0;
+}
+
+static void slist_freep(struct curl_slist **list)
+{
+    curl_slist_free_all(*list);
+    *list = NULL;
+}
+
+static bool has_body(const struct http_exchange *x)
+{
+    const struct http_request *r = x->request;
+    bool given = r->body_is_file || r->body_len > 0;
+    bool expected = strcmp(x->method, "POST") == 0 || strcmp(x->method, "PUT") == 0 ||
+                    strcmp(x->method, "PATCH") == 0;
+    return !x->plain && (given || expected);
+}
+
+/* A header of the caller's that must not reach another host, or that says something of a body that
+ * is not sent any more. */
+static bool is_withheld(const struct http_exchange *x, const char *header)
+{
+    bool secret = strncasecmp(header, "Authorization:", 14) == 0 ||
+                  strncasecmp(header, "Cookie:", 7) == 0 || strncasecmp(header, "X-Amz-", 6) == 0;
+    bool of_body = strncasecmp(header, "Content-", 8) == 0;
+    return (secret && !x->send_authorization) || (of_body && x->plain);
+}
+
+static struct curl_slist *make_headers(const struct transfer *t)
+{
+    const struct http_exchange *x = t->exchange;
+    struct curl_slist *list = NULL;
+    for (size_t i = 0; x->request->headers && i < x->request->headers->len; i++) {
+        if (!is_withheld(x, x->request->headers->items[i])) {
+            list = curl_slist_append(list, x->request->headers->items[i]);
+        }
+    }
+    if (x->request->authorization && x->send_authorization) {
+        AUTO(mem_freep) char *line = mem_printf("Authorization: %s", x->request->authorization);
+        list = curl_slist_append(list, line);
+    }
+    if (x->resume_from > 0) {
+        AUTO(mem_freep)
+        char *line = mem_printf("Range: bytes=%llu-", (unsigned long long)x->resume_from);
+        list = curl_slist_append(list, line);
+        AUTO(mem_freep)
+        char *condition = x->resume_etag ? mem_printf("If-Range: %s", x->resume_etag) : NULL;
+        list = condition ? curl_slist_append(list, condition) : list;
+    }
+    if (t->body_len <= EXPECT_FROM) {
+        list = curl_slist_append(list, "Expect:");
+    }
+    return list;
+}
+
+static void set_method(CURL *easy, struct transfer *t)
+{
+    const struct http_exchange *x = t->exchange;
+    if (has_body(x)) {
+        t->body_len = x->request->body_is_file ? x->request->body_size : x->request->body_len;
+        curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+        curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)t->body_len);
+        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, x->method);
+    } else if (strcmp(x->method, "HEAD") == 0) {
+        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    } else if (strcmp(x->method, "GET") != 0) {
+        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, x->method);
+    }
+}
+
+static bool is_loopback_url(const char *url)
+{
+    const char *host = strstr(url, "://");
+    host = host ? host + 3 : url;
+    size_t authority = strcspn(host, "/?#");
+    const char *at = memrchr(host, '@', authority);
+    host = at ? at + 1 : host;
+    return (strncasecmp(host, "localhost", 9) == 0 && strchr(":/?#", host[9])) ||
+           strncmp(host, "127.", 4) == 0 || strncmp(host, "[::1]", 5) == 0;
+}
+
+/* Loopback is never asked through a proxy. curl reads http_proxy in lower case only, because a
+ * CGI's HTTP_PROXY is the client's; this program is none, and all of its peers take the upper case
+ * too. */
+static void set_proxy(CURL *easy, const struct http_exchange *x)
+{
+    if (x->request->no_proxy || is_loopback_url(x->url)) {
+        curl_easy_setopt(easy, CURLOPT_PROXY, "");
+        return;
+    }
+    const char *upper = getenv("HTTP_PROXY");
+    if (upper && *upper && strncasecmp(x->url, "http://", 7) == 0 && !getenv("http_proxy") &&
+        !getenv("REQUEST_METHOD")) {
+        curl_easy_setopt(easy, CURLOPT_PROXY, upper);
+    }
+}
+
+static void set_tls(CURL *easy, const struct http_exchange *x)
+{
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (x->ca_blob) {
+        struct curl_blob blob = {
+            .data = (void *)x->ca_blob, .len = x->ca_blob_len, .flags = CURL_BLOB_NOCOPY};
+        curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
+        return;
+    }
+    const char *file = getenv("SSL_CERT_FILE");
+    if (file && *file) {
+        curl_easy_setopt(easy, CURLOPT_CAINFO, file);
+    }
+}
+
+static void set_callbacks(CURL *easy, struct transfer *t)
+{
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+    curl_easy_setopt(easy, CURLOPT_READDATA, t);
+    curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
+    curl_easy_setopt(easy, CURLOPT_SEEKDATA, t);
+    curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(easy, CURLOPT_XFERINFODATA, t);
+    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+}
+
+static void set_options(CURL *easy, struct transfer *t)
+{
+    const struct http_exchange *x = t->exchange;
+    unsigned connect_ms = x->request->connect_timeout_ms;
+    if (connect_ms == 0) {
+        connect_ms = x->timeout_ms < CONNECT_TIMEOUT_MS ? x->timeout_ms : CONNECT_TIMEOUT_MS;
+    }
+    curl_easy_reset(easy);
+    curl_easy_setopt(easy, CURLOPT_URL, x->url);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_SHARE, x->share);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, x->user_agent);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 256L * 1024);
+    curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 256L * 1024);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->outcome->text);
+    set_callbacks(easy, t);
+    set_method(easy, t);
+    set_proxy(easy, x);
+    set_tls(easy, x);
+}
+
+static bool stalled(const struct transfer *t)
+{
+    int64_t patience = t->exchange->timeout_ms;
+    if (t->body_len >= BIG_BODY && t->sent == t->body_len) {
+        patience *= 5;
+    }
+    return now_ms() - t->moved_at > patience;
+}
+
+/* Runs the exchange to its end; false where it was cut short (outcome says why). */
+static bool run(struct http_session *session, struct transfer *t)
+{
+    int running = 1;
+    while (running) {
+        if (curl_multi_perform(session->multi, &running) != CURLM_OK) {
+            t->outcome->curl = CURLE_SEND_ERROR;
+            return false;
+        }
+        if (!running) {
+            break;
+        }
+        if (cancel_requested()) {
+            t->outcome->local_failure = true;
+            cancel_error(t->err);
+            return false;
+        }
+        if (stalled(t)) {
+            t->outcome->timed_out = true;
+            return false;
+        }
+        struct curl_waitfd wake = {.fd = cancel_fd(), .events = CURL_WAIT_POLLIN};
+        int patience = t->exchange->timeout_ms < 500 ? (int)t->exchange->timeout_ms : 500;
+        curl_multi_poll(session->multi, &wake, 1, patience, NULL);
+    }
+    return true;
+}
+
+static void read_result(struct http_session *session, struct transfer *t)
+{
+    int left = 0;
+    for (CURLMsg *msg = curl_multi_info_read(session->multi, &left); msg;
+         msg = curl_multi_info_read(session->multi, &left)) {
+        if (msg->msg == CURLMSG_DONE) {
+            t->outcome->curl = msg->data.result;
+        }
+    }
+    if (t->abandoned && t->outcome->curl == CURLE_WRITE_ERROR) {
+        t->outcome->curl = CURLE_OK;
+    }
+    /* A server that answers before it has read everything and hangs up has answered all the same.
+     */
+    if (t->outcome->curl == CURLE_SEND_ERROR && t->response->status >= 400) {
+        t->outcome->curl = CURLE_OK;
+    }
+}
+
+int http_transfer(struct http_session *session, const struct http_exchange *exchange,
+                  struct http_response *response, struct http_outcome *outcome, struct error *err)
+{
+    http_response_release(response);
+    *outcome = (struct http_outcome){0};
+    struct transfer t = {.exchange = exchange,
+                         .response = response,
+                         .outcome = outcome,
+                         .err = err,
+                         .moved_at = now_ms()};
+    t.max_body = exchange->request->max_body ? exchange->request->max_body : LIMIT_JSON_BYTES;
+    set_options(session->easy, &t);
+    AUTO(slist_freep) struct curl_slist *headers = make_headers(&t);
+    curl_easy_setopt(session->easy, CURLOPT_HTTPHEADER, headers);
+    curl_multi_add_handle(session->multi, session->easy);
+    if (run(session, &t)) {
+        read_result(session, &t);
+    }
+    long connect_status = 0;
+    curl_off_t connected_at = 0;
+    curl_easy_getinfo(session->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+    curl_easy_getinfo(session->easy, CURLINFO_CONNECT_TIME_T, &connected_at);
+    outcome->refused_by_proxy = connect_status >= 400 && connect_status < 500;
+    outcome->connected = connected_at > 0;
+    curl_multi_remove_handle(session->multi, session->easy);
+    /* The buffer for words is the caller's and may go away before the handle. */
+    curl_easy_setopt(session->easy, CURLOPT_ERRORBUFFER, NULL);
+    curl_easy_setopt(session->easy, CURLOPT_HTTPHEADER, NULL);
+    if (!outcome->local_failure && outcome->curl == CURLE_OK && !outcome->timed_out) {
+        /* An empty body where the sink still holds the beginning of another. */
+        if (exchange->request->sink && is_success(&t) && !t.body_started &&
+            *exchange->sink_len > 0 && begin_body(&t) != 0) {
+            return -1;
+        }
+        tell(&t, true);
+    }
+    return outcome->local_failure ? -1 : 0;
+}
