@@ -47,6 +47,13 @@ struct descriptor {
     uint64_t size;
 };
 
+/* Reads a descriptor's JSON object: media type, sha256 digest, size. WHAT names it in messages
+ * ("the manifest's config"). */
+int descriptor_parse(const json_t *json, const char *what, enum error_code code,
+                     struct descriptor *out, struct error *err);
+/* {"mediaType","digest","size"}; the reference is the caller's. */
+json_t *descriptor_json(const struct descriptor *d);
+
 /* One layer of an image: the blob and what it inflates to. */
 struct layer {
     struct descriptor blob;
