@@ -26,6 +26,9 @@ struct git_source {
 };
 void git_source_release(struct git_source *source);
 
+/* Call when the build is over: remembers the digests that the tree's files have by now (tree_hash_files()), so that the next build hashes nothing. Failing to is no error. */
+void git_source_save_digests(const struct git_source *source, struct store *store);
+
 /* Fetches (only what is new; nothing at all if OFFLINE, or if the ref is a commit id that is there)
  * and opens. FILTER (may be NULL) prunes. Credentials: URL's user info, netrc, git's credential
  * helpers (git config credential.helper), ssh agent and default keys. EVENTS get one

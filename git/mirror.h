@@ -1,0 +1,36 @@
+/*
+ * Where a URL's objects are: a bare mirror in the store (git/HEX, by the hash of the URL), brought
+ * up to date by fetching only what the wanted ref needs; a local repository is read where it lies.
+ *
+ *     struct git_mirror mirror = {0};
+ *     git_mirror_open(store, &url, offline, events, &mirror, err);
+ *     ... mirror.repo, mirror.commit ...
+ *     git_mirror_release(&mirror);
+ *
+ * A mirror is made under a temporary name and renamed when its first fetch is complete; fetches
+ * hold the lock "git-HEX"; a broken mirror is made anew.
+ */
+#ifndef SLIPWAY_GIT_MIRROR_H
+#define SLIPWAY_GIT_MIRROR_H
+
+#include <git2.h>
+
+#include "base/event.h"
+#include "git/url.h"
+#include "oci/store.h"
+
+struct git_mirror {
+    git_repository *repo;
+    git_oid commit; /* what the URL's ref stands for */
+};
+
+/* Brings the mirror of URL up to date and resolves URL's ref: a whole commit id, else branch, tag,
+ * commit id (short), HEAD, refs/... or heads/... Nothing is fetched where OFFLINE, or where the ref
+ * is a whole commit id that is there. ERR_USAGE names the nearest ref; ERR_AUTH, ERR_REMOTE,
+ * ERR_STORE. */
+int git_mirror_open(struct store *store, const struct git_url *url, bool offline,
+                    struct event_sink *events, struct git_mirror *out, struct error *err);
+
+void git_mirror_release(struct git_mirror *mirror);
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * Git URLs as docker, git and AWS write them, taken apart.
+ *
+ *     https://[USER[:PASSWORD]@]HOST[:PORT]/PATH.git[#ref[:subdir]]    also git+https://, http://
+ *     ssh://[USER@]HOST[:PORT]/PATH   git+ssh://   ssh+git://   USER@HOST:PATH
+ *     git://HOST/PATH   file:///PATH   github.com/OWNER/NAME
+ *     codecommit::REGION://[PROFILE@]NAME   codecommit://[PROFILE@]NAME
+ *
+ * Nothing here touches disk or network. Control characters, also percent-encoded ones, are refused:
+ * they would reach the line protocol of git's credential helpers.
+ */
+#ifndef SLIPWAY_GIT_URL_H
+#define SLIPWAY_GIT_URL_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+
+enum git_scheme { GIT_URL_HTTP, GIT_URL_HTTPS, GIT_URL_SSH, GIT_URL_GIT, GIT_URL_FILE };
+
+/* All strings are owned; those that a form lacks are NULL. */
+struct git_url {
+    enum git_scheme scheme;
+    char *
+        fetch; /* what libgit2 is given: no user info but ssh's user, no fragment; FILE: the path */
+    char *display;  /* fit for messages and as the mirror's key: no secret, no fragment */
+    char *user;     /* decoded */
+    char *password; /* decoded */
+    char *host;     /* as written, without brackets */
+    unsigned port;  /* 0: the scheme's own */
+    char *path;     /* with its leading slash as in the URL; not decoded, but for FILE */
+    char *ref;      /* NULL: HEAD */
+    char *subdir;   /* tree form; "" for the root, never NULL */
+    char *region;   /* CodeCommit: region of the host or of codecommit::REGION:// */
+    char *profile;  /* CodeCommit: the AWS profile of codecommit://PROFILE@NAME */
+    bool codecommit;
+};
+
+/* Whether TEXT names a git repository (see git/source.h). */
+bool git_is_url(const char *text);
+
+/* Takes TEXT apart; an absolute path is taken as FILE too. ERR_USAGE in one line without secrets. A
+ * codecommit:// without region takes AWS_REGION, AWS_DEFAULT_REGION; else it is an error. */
+int git_url_parse(const char *text, struct git_url *out, struct error *err);
+
+/* The URL of a submodule: TEXT as .gitmodules has it, relative ("./", "../") to BASE or whole.
+ * Credentials of BASE go along where host and scheme stay the same. File URLs are taken only below
+ * a FILE base. */
+int git_url_resolve(const struct git_url *base, const char *text, struct git_url *out,
+                    struct error *err);
+
+void git_url_release(struct git_url *url);
+
+/* TEXT with everything between "://" and "@" of each URL in it replaced by "***": for texts of
+ * libraries. The caller's. */
+char *git_url_redact(const char *text);
+
+#endif
