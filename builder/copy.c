@@ -1,9 +1,12 @@
 /* COPY: the walk over what a source names, and how each entry lands in the edit. */
 #include "builder/copy.h"
 
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
+/* tsearch(); the header has a `struct entry` of its own. */
+#define entry search_entry
+#include <search.h>
+#undef entry
 
 #include "base/memory.h"
 #include "base/path.h"

@@ -3,8 +3,8 @@
  * functions on trees.
  *
  *     struct copy_plan plan = {...};
- *     copy_select(source, pattern, &plan, &sources, err)       the entries that a source names,
- * links followed copy_into(edit, source, &sources.items[i], &plan, err)    one of them
+ *     copy_select(source, pattern, &plan, &sources, err);   // the entries that a source names
+ *     copy_into(edit, source, &sources.items[i], &plan, err);   // one of them, links followed
  */
 #ifndef SLIPWAY_BUILDER_COPY_H
 #define SLIPWAY_BUILDER_COPY_H
