@@ -27,6 +27,7 @@ struct git_auth {
     struct error error; /* why a callback refused, if code is set */
 };
 
+/* Makes AUTH ready for URL, which is borrowed for as long as AUTH lives. */
 void git_auth_init(struct git_auth *auth, const struct git_url *url);
 
 /* libgit2's callbacks; PAYLOAD is the struct git_auth. */

@@ -26,7 +26,8 @@ struct git_source {
 };
 void git_source_release(struct git_source *source);
 
-/* Call when the build is over: remembers the digests that the tree's files have by now (tree_hash_files()), so that the next build hashes nothing. Failing to is no error. */
+/* Call when the build is over: remembers the digests that the tree's files have by now
+ * (tree_hash_files()), so that the next build hashes nothing. Failing to is no error. */
 void git_source_save_digests(const struct git_source *source, struct store *store);
 
 /* Fetches (only what is new; nothing at all if OFFLINE, or if the ref is a commit id that is there)
