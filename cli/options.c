@@ -65,7 +65,7 @@ static int store_value(const struct option_spec *spec, void *target, const char 
         return options_number(value, INT_MAX, (unsigned *)(void *)member, err);
     case OPTION_CALL:
     case OPTION_FLAG_CALL:
-        return spec->parse(target, value, err);
+        return spec->parse(member, value, err);
     case OPTION_REFUSE:
         return error_set(err, ERR_USAGE, "%s", spec->help);
     }
@@ -81,13 +81,25 @@ static int apply(struct parser *p, const struct option_spec *spec, const char *v
     return 0;
 }
 
+/* The option at INDEX over all groups, NULL behind the last. */
+static const struct option_spec *option_at(const struct option_table *table, size_t index)
+{
+    for (size_t i = 0; i < ARRAY_LEN(table->groups) && table->groups[i]; i++) {
+        if (index < table->groups[i]->len) {
+            return &table->groups[i]->specs[index];
+        }
+        index -= table->groups[i]->len;
+    }
+    return NULL;
+}
+
 static const struct option_spec *find_long(const struct option_table *table, const char *name,
                                            size_t len)
 {
-    for (size_t i = 0; i < table->specs_len; i++) {
-        const char *known = table->specs[i].name;
-        if (strncmp(known, name, len) == 0 && known[len] == '\0') {
-            return &table->specs[i];
+    const struct option_spec *spec = option_at(table, 0);
+    for (size_t i = 0; spec; spec = option_at(table, ++i)) {
+        if (strncmp(spec->name, name, len) == 0 && spec->name[len] == '\0') {
+            return spec;
         }
     }
     return NULL;
@@ -95,28 +107,27 @@ static const struct option_spec *find_long(const struct option_table *table, con
 
 static const struct option_spec *find_letter(const struct option_table *table, char letter)
 {
-    for (size_t i = 0; i < table->specs_len; i++) {
-        if (table->specs[i].letter == letter) {
-            return &table->specs[i];
-        }
+    const struct option_spec *spec = option_at(table, 0);
+    for (size_t i = 0; spec && spec->letter != letter; spec = option_at(table, ++i)) {
     }
-    return NULL;
+    return spec;
 }
 
 static int unknown_long(const struct option_table *table, const char *name, size_t len,
                         struct error *err)
 {
-    const char **names = mem_calloc(table->specs_len + 1, sizeof *names);
+    enum { MOST_OPTIONS = 160 };
+    const char *names[MOST_OPTIONS];
     AUTO(mem_freep) char *word = mem_strndup(name, len);
     size_t count = 0;
-    for (size_t i = 0; i < table->specs_len; i++) {
-        if (table->specs[i].kind != OPTION_REFUSE) {
-            names[count++] = table->specs[i].name;
+    names[count++] = "help";
+    const struct option_spec *spec = option_at(table, 0);
+    for (size_t i = 0; spec && count < MOST_OPTIONS; spec = option_at(table, ++i)) {
+        if (spec->kind != OPTION_REFUSE) {
+            names[count++] = spec->name;
         }
     }
-    names[count++] = "help";
     const char *near = nearest_name(word, names, count);
-    free(names);
     if (near) {
         return error_set(err, ERR_USAGE, "no option --%s, did you mean --%s?", word, near);
     }
@@ -255,21 +266,26 @@ static void format_option(const struct option_spec *spec, struct buf *out)
     }
 }
 
-void options_print_help(const struct option_table *table, FILE *out)
+static void print_group(const struct option_group *group, FILE *out)
 {
-    enum { HELP_COLUMN = 36 };
-    fprintf(out, "Usage: slipway %s %s\n\n%s\n", table->command, table->usage, table->summary);
-    if (table->specs_len > 0) {
-        fputs("\nOptions:\n", out);
-    }
-    for (size_t i = 0; i < table->specs_len; i++) {
-        const struct option_spec *spec = &table->specs[i];
+    enum { HELP_COLUMN = 32 };
+    fprintf(out, "\n%s:\n", group->title ? group->title : "Options");
+    for (size_t i = 0; i < group->len; i++) {
+        const struct option_spec *spec = &group->specs[i];
         if (spec->kind == OPTION_REFUSE || !spec->help) {
             continue;
         }
         AUTO(buf_release) struct buf left = BUF_INIT(0);
         format_option(spec, &left);
         fprintf(out, "%-*s %s\n", HELP_COLUMN, buf_text(&left), spec->help);
+    }
+}
+
+void options_print_help(const struct option_table *table, FILE *out)
+{
+    fprintf(out, "Usage: slipway %s %s\n%s\n", table->command, table->usage, table->summary);
+    for (size_t i = 0; i < ARRAY_LEN(table->groups) && table->groups[i]; i++) {
+        print_group(table->groups[i], out);
     }
     if (table->notes) {
         fprintf(out, "\n%s\n", table->notes);

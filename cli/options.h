@@ -5,7 +5,8 @@
  *         {.name = "tag", .letter = 't', .argument = "NAME", .help = "name of the image",
  *          .kind = OPTION_LIST, .offset = offsetof(struct my_options, tags)},
  *     };
- *     static const struct option_table table = {...};
+ *     static const struct option_group group = {NULL, specs, ARRAY_LEN(specs)};
+ *     static const struct option_table table = {..., .groups = {&group}};
  *     options_parse(&table, args, &my_options, &arguments, &help, err)
  *     options_print_help(&table, stdout)
  *
@@ -41,18 +42,25 @@ struct option_spec {
     const char *help;     /* NULL: another name for a listed option, not shown */
     enum option_kind kind;
     size_t offset; /* of the member in the target */
-    /* Takes VALUE (borrowed, lives as long as the command line) into TARGET. ERR_USAGE; the caller
-     * puts the option's name in front. */
-    int (*parse)(void *target, const char *value, struct error *err);
+    /* Takes VALUE (borrowed, lives as long as the command line) into the MEMBER at `offset` (0: the
+     * target itself). ERR_USAGE; the caller puts the option's name in front. */
+    int (*parse)(void *member, const char *value, struct error *err);
+};
+
+/* Options that several commands share. A target that is used with several groups begins with the
+ * struct that the shared group's offsets count from. */
+struct option_group {
+    const char *title; /* above them in help; NULL: "Options:" */
+    const struct option_spec *specs;
+    size_t len;
 };
 
 struct option_table {
-    const char *command; /* "build" */
-    const char *usage;   /* what follows the command: "[OPTIONS] CONTEXT" */
-    const char *summary; /* one line */
-    const char *notes;   /* lines below the options; NULL: none */
-    const struct option_spec *specs;
-    size_t specs_len;
+    const char *command;                  /* "build" */
+    const char *usage;                    /* what follows the command: "[OPTIONS] CONTEXT" */
+    const char *summary;                  /* one line */
+    const char *notes;                    /* lines below the options; NULL: none */
+    const struct option_group *groups[4]; /* the first NULL ends them */
     size_t min_arguments;
     size_t max_arguments;
 };

@@ -115,10 +115,8 @@ static void add_output(struct progress *p, struct progress_step *step, const str
     }
 }
 
-static void post(struct event_sink *sink, const struct event *event)
+static void show(struct progress *p, const struct event *event)
 {
-    struct progress *p = (struct progress *)(void *)sink;
-    pthread_mutex_lock(&p->lock);
     struct progress_step *step = find_step(p, event->step);
     if (event->type == EVENT_STEP_START && !step) {
         step = add_step(p, event);
@@ -133,6 +131,15 @@ static void post(struct event_sink *sink, const struct event *event)
         step->ended = true;
     }
     flush_out(p);
+}
+
+static void post(struct event_sink *sink, const struct event *event)
+{
+    struct progress *p = (struct progress *)(void *)sink;
+    pthread_mutex_lock(&p->lock);
+    if (!p->ended) {
+        show(p, event);
+    }
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -200,8 +207,21 @@ static void stop_ticking(struct progress *p)
         ssize_t ignored = write(p->wake_fd, &one, sizeof one);
         (void)ignored;
         pthread_join(p->ticker, NULL);
+        p->ticking = false;
     }
     fd_closep(&p->wake_fd);
+}
+
+void progress_end(struct progress *p)
+{
+    stop_ticking(p);
+    pthread_mutex_lock(&p->lock);
+    if (p->ops->finish && p->sink.post == post && !p->ended) {
+        p->ops->finish(p);
+        flush_out(p);
+    }
+    p->ended = true;
+    pthread_mutex_unlock(&p->lock);
 }
 
 void progress_freep(struct progress **pp)
@@ -211,11 +231,7 @@ void progress_freep(struct progress **pp)
         return;
     }
     *pp = NULL;
-    stop_ticking(p);
-    if (p->ops->finish && p->sink.post == post) {
-        p->ops->finish(p);
-        flush_out(p);
-    }
+    progress_end(p);
     for (size_t i = 0; i < p->steps_len; i++) {
         free(p->steps[i].name);
         buf_release(&p->steps[i].partial);

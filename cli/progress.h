@@ -33,6 +33,9 @@ struct progress *progress_new(enum progress_mode mode, int fd);
 /* The sink, borrowed; valid until the progress is freed. */
 struct event_sink *progress_sink(struct progress *p);
 
+/* Takes the live part off the terminal; later events show nothing. */
+void progress_end(struct progress *p);
+
 /* Ends the display and frees. Cleanup for AUTO(). */
 void progress_freep(struct progress **p);
 

@@ -46,6 +46,7 @@ struct progress {
     void *state;    /* the display's own; freed by free() after `finish` */
     pthread_t ticker;
     bool ticking;
+    bool ended;
     int wake_fd; /* eventfd that ends the ticker */
 };
 

@@ -1,0 +1,158 @@
+#include "cli/commands.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/cancel.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/strlist.h"
+#include "cli/report.h"
+
+/* Sorted by name. */
+static const struct command commands[] = {
+    {"build", "Build an image from a Dockerfile", cmd_build},
+    {"history", "Show the steps that made an image", cmd_history},
+    {"images", "List the images in the store", cmd_images},
+    {"inspect", "Show an image's configuration as JSON", cmd_inspect},
+    {"load", "Read images from an archive into the store", cmd_load},
+    {"login", "Check and keep credentials for a registry", cmd_login},
+    {"logout", "Forget the credentials for a registry", cmd_logout},
+    {"pull", "Fetch an image from its registry into the store", cmd_pull},
+    {"push", "Send an image from the store to its registry", cmd_push},
+    {"rmi", "Remove names and images from the store", cmd_rmi},
+    {"save", "Write images to an archive", cmd_save},
+    {"ship", "Build, push and write imagedefinitions.json", cmd_ship},
+    {"tag", "Give an image in the store another name", cmd_tag},
+    {"version", "Show the versions of slipway and its libraries", cmd_version},
+};
+
+/* docker's management commands, where the program is called docker. */
+static const struct {
+    const char *group;
+    const char *name;
+    const char *command;
+} docker_forms[] = {
+    {"builder", "build", "build"},   {"buildx", "build", "build"},    {"image", "build", "build"},
+    {"image", "history", "history"}, {"image", "inspect", "inspect"}, {"image", "list", "images"},
+    {"image", "load", "load"},       {"image", "ls", "images"},       {"image", "pull", "pull"},
+    {"image", "push", "push"},       {"image", "remove", "rmi"},      {"image", "rm", "rmi"},
+    {"image", "save", "save"},       {"image", "tag", "tag"},
+};
+
+void commands_print_help(FILE *out)
+{
+    fputs("Usage: slipway COMMAND [OPTIONS] [ARGUMENTS]\n"
+          "Turns a git commit into a running deployment's image, without a daemon.\n\n"
+          "Commands:\n",
+          out);
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    }
+    fputs("\n'slipway COMMAND --help' shows a command's options; 'slipway --version' the "
+          "libraries.\n",
+          out);
+}
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static int unknown_command(const char *name, struct error *err)
+{
+    const char *names[ARRAY_LEN(commands)];
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        names[i] = commands[i].name;
+    }
+    const char *near = nearest_name(name, names, ARRAY_LEN(commands));
+    const char *what = name[0] == '-' ? "option" : "command";
+    if (near) {
+        return error_set(err, ERR_USAGE, "no %s '%s', did you mean '%s'?", what, name, near);
+    }
+    return error_set(err, ERR_USAGE, "no %s '%s', see 'slipway --help'", what, name);
+}
+
+/* Whether ARG begins an option of `build`: kaniko has no command, only options. */
+static bool is_build_option(const char *arg)
+{
+    return strncmp(arg, "--context", 9) == 0 || strncmp(arg, "--dockerfile", 12) == 0 ||
+           strncmp(arg, "--destination", 13) == 0;
+}
+
+/* The command that ARGS (behind the program's name) ask for; *ARGS_OUT gets what stands behind it.
+ */
+static const struct command *choose(bool docker, char **args, char ***args_out)
+{
+    if (is_build_option(args[0])) {
+        *args_out = args;
+        return find_command("build");
+    }
+    for (size_t i = 0; docker && args[1] && i < ARRAY_LEN(docker_forms); i++) {
+        if (strcmp(args[0], docker_forms[i].group) == 0 &&
+            strcmp(args[1], docker_forms[i].name) == 0) {
+            *args_out = args + 2;
+            return find_command(docker_forms[i].command);
+        }
+    }
+    *args_out = args + 1;
+    return find_command(args[0]);
+}
+
+/* `slipway help [COMMAND]`, --help and --version, as commands of the table. */
+static int run_words(struct invocation *call, bool docker, struct error *err)
+{
+    char **args = call->argv + 1;
+    char *help[] = {NULL, NULL};
+    char option[] = "--help";
+    if (strcmp(args[0], "help") == 0 && args[1]) {
+        help[0] = option;
+        call->args = help;
+        const struct command *command = find_command(args[1]);
+        return command ? command->run(call, err) : unknown_command(args[1], err);
+    }
+    if (strcmp(args[0], "--help") == 0 || strcmp(args[0], "-h") == 0 ||
+        strcmp(args[0], "help") == 0) {
+        commands_print_help(stdout);
+        return 0;
+    }
+    if (strcmp(args[0], "--version") == 0 || strcmp(args[0], "-v") == 0) {
+        call->args = args + 1;
+        return cmd_version(call, err);
+    }
+    const struct command *command = choose(docker, args, &call->args);
+    return command ? command->run(call, err) : unknown_command(args[0], err);
+}
+
+static int exit_status(const struct error *err)
+{
+    if (cancel_requested()) {
+        return 128 + cancel_signal();
+    }
+    return err->code == ERR_NONE ? ERR_USAGE : (int)err->code;
+}
+
+int commands_main(int argc, char **argv)
+{
+    struct error err = {0};
+    struct invocation call = {.argc = argc, .argv = argv, .args = argv + argc, .status = 0};
+    if (argc < 2) {
+        commands_print_help(stderr);
+        return ERR_USAGE;
+    }
+    bool docker = strcmp(path_name(argv[0]), "docker") == 0;
+    int result = run_words(&call, docker, &err);
+    if (result == 0 && fflush(stdout) != 0) {
+        result = error_errno(&err, ERR_STORE, "write standard output");
+    }
+    if (result == 0) {
+        return call.status;
+    }
+    report_error(&err, stderr);
+    return exit_status(&err);
+}

@@ -1,0 +1,50 @@
+/*
+ * The commands: one table, from which help is made.
+ *
+ * A command reads its arguments, does its work, prints its result on standard output and returns 0;
+ * or it returns -1 with an error, whose code is the program's exit status.
+ */
+#ifndef SLIPWAY_CLI_COMMANDS_H
+#define SLIPWAY_CLI_COMMANDS_H
+
+#include <stdio.h>
+
+#include "base/error.h"
+
+/* How the program was called. */
+struct invocation {
+    int argc;
+    char **argv; /* of the whole process */
+    char **args; /* behind the command, NULL-terminated */
+    int status;  /* out: the exit status of a command that returns 0 */
+};
+
+struct command {
+    const char *name;
+    const char *summary;
+    int (*run)(struct invocation *call, struct error *err);
+};
+
+/* Finds the command that ARGV names (docker's `image ls` and `buildx build` too where the program
+ * is called docker), runs it and returns the exit status. Prints the error. */
+int commands_main(int argc, char **argv);
+
+/* Writes the list of commands. */
+void commands_print_help(FILE *out);
+
+int cmd_build(struct invocation *call, struct error *err);
+int cmd_history(struct invocation *call, struct error *err);
+int cmd_images(struct invocation *call, struct error *err);
+int cmd_inspect(struct invocation *call, struct error *err);
+int cmd_load(struct invocation *call, struct error *err);
+int cmd_login(struct invocation *call, struct error *err);
+int cmd_logout(struct invocation *call, struct error *err);
+int cmd_pull(struct invocation *call, struct error *err);
+int cmd_push(struct invocation *call, struct error *err);
+int cmd_rmi(struct invocation *call, struct error *err);
+int cmd_save(struct invocation *call, struct error *err);
+int cmd_ship(struct invocation *call, struct error *err);
+int cmd_tag(struct invocation *call, struct error *err);
+int cmd_version(struct invocation *call, struct error *err);
+
+#endif
