@@ -56,7 +56,8 @@ int auth_challenge(struct auth *auth, const struct strlist *scopes, const char *
                    const struct http_response *response, bool *again_out, struct error *err);
 
 /* Where the credentials come from ("~/.docker/config.json"), or NULL where there are none: for
- * messages. Borrowed. */
-const char *auth_source(struct auth *auth);
+ * messages. The caller's.
+ */
+char *auth_source(struct auth *auth);
 
 #endif
