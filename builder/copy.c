@@ -10,51 +10,7 @@
 
 #include "base/memory.h"
 #include "base/path.h"
-
-/* The path at the destination of the first name of each inode, so that hard links stay hard links.
- */
-struct link_map {
-    void *root; /* tsearch */
-};
-
-struct link_pair {
-    const struct entry *inode;
-    char *path;
-};
-
-static int by_inode(const void *a, const void *b)
-{
-    const struct link_pair *x = a;
-    const struct link_pair *y = b;
-    return x->inode < y->inode ? -1 : x->inode > y->inode;
-}
-
-static void free_pair(void *p)
-{
-    struct link_pair *pair = p;
-    free(pair->path);
-    free(pair);
-}
-
-/* The path that INODE has already, or NULL after noting that it is PATH. */
-static const char *link_map_seen(struct link_map *map, const struct entry *inode, const char *path)
-{
-    struct link_pair *pair = mem_calloc(1, sizeof *pair);
-    pair->inode = inode;
-    struct link_pair **slot = tsearch(pair, &map->root, by_inode);
-    if (*slot != pair) {
-        free(pair);
-        return (*slot)->path;
-    }
-    pair->path = mem_strdup(path);
-    return NULL;
-}
-
-static void link_map_release(struct link_map *map)
-{
-    tdestroy(map->root, free_pair);
-    map->root = NULL;
-}
+#include "builder/link_map.h"
 
 /* One copy in progress. */
 struct copying {
