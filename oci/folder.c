@@ -1,0 +1,428 @@
+/* Scanning a folder: one readdir per folder and one stat per entry, relative to the folder. */
+#include "oci/folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cancel.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/memory.h"
+#include "oci/folder_internal.h"
+
+/* A folder found and not yet read, or read. */
+struct found_dir {
+    char *path;
+    size_t parent;  /* index of the folder it lies in */
+    bool pending;   /* its own entry is added once something below it is kept */
+    struct stat st; /* for that */
+};
+
+/* The first path seen of an inode with several links. */
+struct inode_path {
+    dev_t device;
+    ino_t inode;
+    char *path;
+};
+
+struct scan {
+    struct folder_source *source;
+    const struct folder_filter *filter;
+    struct tree_builder *builder;
+    struct found_dir *dirs; /* grows while they are read in order */
+    size_t dirs_len;
+    size_t dirs_cap;
+    struct inode_path *inodes; /* a hash table, sized to a power of two */
+    size_t inodes_len;
+    size_t inodes_cap;
+    struct buf path;     /* of the entry at hand, relative */
+    struct buf absolute; /* the same, absolute: for xattrs */
+    dev_t no_xattrs;     /* a device whose file system knows none */
+    bool has_no_xattrs;
+};
+
+static void scan_release(struct scan *scan)
+{
+    for (size_t i = 0; i < scan->dirs_len; i++) {
+        free(scan->dirs[i].path);
+    }
+    for (size_t i = 0; i < scan->inodes_cap; i++) {
+        free(scan->inodes[i].path);
+    }
+    free(scan->dirs);
+    free(scan->inodes);
+    buf_release(&scan->path);
+    buf_release(&scan->absolute);
+    tree_builder_freep(&scan->builder);
+    if (scan->source) {
+        content_unref(&scan->source->base);
+    }
+}
+
+static int fault(const struct scan *scan, const char *what, const char *path, struct error *err)
+{
+    return error_errno(err, ERR_USAGE, "%s '%s/%s'", what, scan->source->path, path);
+}
+
+static struct inode_path *inode_slot(struct inode_path *table, size_t cap, const struct stat *st)
+{
+    size_t at = (size_t)(st->st_ino * 0x9E3779B97F4A7C15U ^ st->st_dev) & (cap - 1);
+    while (table[at].path && (table[at].inode != st->st_ino || table[at].device != st->st_dev)) {
+        at = (at + 1) & (cap - 1);
+    }
+    return &table[at];
+}
+
+static void grow_inodes(struct scan *scan)
+{
+    size_t cap = scan->inodes_cap ? scan->inodes_cap * 2 : 64;
+    struct inode_path *table = mem_calloc(cap, sizeof *table);
+    for (size_t i = 0; i < scan->inodes_cap; i++) {
+        if (scan->inodes[i].path) {
+            struct stat st = {.st_ino = scan->inodes[i].inode, .st_dev = scan->inodes[i].device};
+            *inode_slot(table, cap, &st) = scan->inodes[i];
+        }
+    }
+    free(scan->inodes);
+    scan->inodes = table;
+    scan->inodes_cap = cap;
+}
+
+/* The path under which the inode was seen before; NULL: PATH is the first. */
+static const char *first_link(struct scan *scan, const char *path, const struct stat *st)
+{
+    if (scan->inodes_len * 2 >= scan->inodes_cap) {
+        grow_inodes(scan);
+    }
+    struct inode_path *slot = inode_slot(scan->inodes, scan->inodes_cap, st);
+    if (slot->path) {
+        return slot->path;
+    }
+    *slot =
+        (struct inode_path){.device = st->st_dev, .inode = st->st_ino, .path = mem_strdup(path)};
+    scan->inodes_len++;
+    return NULL;
+}
+
+static bool is_kept_xattr(const char *name)
+{
+    return strncmp(name, "user.", 5) == 0 || strcmp(name, "security.capability") == 0;
+}
+
+static int by_xattr_name(const void *a, const void *b)
+{
+    return strcmp(((const struct xattr *)a)->name, ((const struct xattr *)b)->name);
+}
+
+/* The values of the kept names among LEN bytes of NAMES. The values lie in VALUES. */
+static int read_values(struct scan *scan, const char *names, size_t len, struct xattr **out,
+                       uint32_t *count_out, struct buf *values, struct error *err)
+{
+    const char *absolute = buf_text(&scan->absolute);
+    AUTO(mem_freep) struct xattr *list = mem_calloc(LIMIT_XATTRS_PER_ENTRY, sizeof *list);
+    uint32_t count = 0;
+    for (const char *name = names; name < names + len; name += strlen(name) + 1) {
+        if (!is_kept_xattr(name)) {
+            continue;
+        }
+        if (count == LIMIT_XATTRS_PER_ENTRY) {
+            return error_set(err, ERR_USAGE, "'%s' has more than %d extended attributes", absolute,
+                             LIMIT_XATTRS_PER_ENTRY);
+        }
+        char *to = buf_reserve(values, LIMIT_XATTR_BYTES);
+        ssize_t got = lgetxattr(absolute, name, to, LIMIT_XATTR_BYTES);
+        if (got < 0) {
+            return error_errno(err, ERR_USAGE, "read attribute %s of '%s'", name, absolute);
+        }
+        list[count++] = (struct xattr){name, (const void *)values->len, (size_t)got};
+        values->len += (size_t)got;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        list[i].value = values->data + (uintptr_t)list[i].value;
+    }
+    qsort(list, count, sizeof *list, by_xattr_name);
+    *out = count ? MEM_STEAL(list) : NULL;
+    *count_out = count;
+    return 0;
+}
+
+/* Adds ENTRY of PATH with its extended attributes. */
+static int add_with_xattrs(struct scan *scan, struct entry *entry, const struct stat *st,
+                           struct error *err)
+{
+    if (tree_builder_len(scan->builder) >= LIMIT_ENTRIES) {
+        return error_set(err, ERR_USAGE, "'%s' has more than %zu entries", scan->source->path,
+                         LIMIT_ENTRIES);
+    }
+    ssize_t size = -1;
+    if (!scan->has_no_xattrs || scan->no_xattrs != st->st_dev) {
+        buf_clear(&scan->absolute);
+        buf_printf(&scan->absolute, "%s/%s", scan->source->path, entry->path);
+        size = llistxattr(scan->absolute.data, NULL, 0);
+        if (size < 0 && errno != ENOTSUP && errno != ENOENT) {
+            return error_errno(err, ERR_USAGE, "list attributes of '%s'", scan->absolute.data);
+        }
+        if (size < 0 && errno == ENOTSUP) {
+            scan->has_no_xattrs = true;
+            scan->no_xattrs = st->st_dev;
+        }
+    }
+    if (size <= 0) {
+        tree_builder_add(scan->builder, entry);
+        return 0;
+    }
+    AUTO(mem_freep) char *names = mem_alloc(LIMIT_XATTR_BYTES);
+    AUTO(mem_freep) struct xattr *xattrs = NULL;
+    AUTO(buf_release) struct buf values = BUF_INIT(0);
+    size = llistxattr(scan->absolute.data, names, LIMIT_XATTR_BYTES);
+    if (size < 0) {
+        return error_errno(err, ERR_USAGE, "list attributes of '%s'", scan->absolute.data);
+    }
+    if (read_values(scan, names, (size_t)size, &xattrs, &entry->xattrs_len, &values, err) != 0) {
+        return -1;
+    }
+    entry->xattrs = xattrs;
+    tree_builder_add(scan->builder, entry);
+    return 0;
+}
+
+static void fill_entry(struct entry *entry, const char *path, const struct stat *st)
+{
+    *entry = (struct entry){.path = path,
+                            .mtime = st->st_mtim.tv_sec,
+                            .mode = st->st_mode & 07777,
+                            .uid = st->st_uid,
+                            .gid = st->st_gid,
+                            .flags = ENTRY_TIME_VOLATILE};
+}
+
+/* The folders from INDEX upwards whose entries waited for something to be kept below them. */
+static int add_parents(struct scan *scan, size_t index, struct error *err)
+{
+    while (scan->dirs[index].pending) {
+        struct found_dir *dir = &scan->dirs[index];
+        dir->pending = false;
+        struct entry entry;
+        fill_entry(&entry, dir->path, &dir->st);
+        entry.type = ENTRY_DIR;
+        if (add_with_xattrs(scan, &entry, &dir->st, err) != 0) {
+            return -1;
+        }
+        index = dir->parent;
+    }
+    return 0;
+}
+
+static int add_symlink(struct scan *scan, int dirfd, const char *name, struct entry *entry,
+                       const struct stat *st, struct error *err)
+{
+    char target[LIMIT_LINK_BYTES + 1];
+    ssize_t len = readlinkat(dirfd, name, target, sizeof target);
+    if (len < 0) {
+        return fault(scan, "read link", entry->path, err);
+    }
+    if ((size_t)len == sizeof target) {
+        return error_set(err, ERR_USAGE, "link '%s/%s' is too long", scan->source->path,
+                         entry->path);
+    }
+    target[len] = '\0';
+    entry->type = ENTRY_SYMLINK;
+    entry->link = target;
+    return add_with_xattrs(scan, entry, st, err);
+}
+
+static int add_file(struct scan *scan, struct entry *entry, const struct stat *st,
+                    struct error *err)
+{
+    const char *first = st->st_nlink > 1 ? first_link(scan, entry->path, st) : NULL;
+    if (first) {
+        entry->type = ENTRY_HARDLINK;
+        entry->link = first;
+        tree_builder_add(scan->builder, entry);
+        return 0;
+    }
+    entry->type = ENTRY_FILE;
+    entry->size = (uint64_t)st->st_size;
+    entry->source = &scan->source->base;
+    entry->handle = folder_source_add(scan->source, entry->path, st);
+    return add_with_xattrs(scan, entry, st, err);
+}
+
+/* A folder: remembers it for reading; its entry is added now or when something below is kept. */
+static int add_dir(struct scan *scan, size_t parent, struct entry *entry, const struct stat *st,
+                   enum folder_verdict verdict, struct error *err)
+{
+    if (scan->dirs_len == scan->dirs_cap) {
+        scan->dirs_cap *= 2;
+        scan->dirs = mem_realloc(scan->dirs, scan->dirs_cap, sizeof *scan->dirs);
+    }
+    scan->dirs[scan->dirs_len++] = (struct found_dir){.path = mem_strdup(entry->path),
+                                                      .parent = parent,
+                                                      .pending = verdict == FOLDER_ENTER,
+                                                      .st = *st};
+    if (verdict == FOLDER_ENTER) {
+        return 0;
+    }
+    entry->type = ENTRY_DIR;
+    return add_with_xattrs(scan, entry, st, err);
+}
+
+static int add_entry(struct scan *scan, size_t dir, int dirfd, const char *name,
+                     const struct stat *st, enum folder_verdict verdict, struct error *err)
+{
+    struct entry entry;
+    fill_entry(&entry, scan->path.data, st);
+    if (verdict == FOLDER_KEEP && !S_ISSOCK(st->st_mode) && add_parents(scan, dir, err) != 0) {
+        return -1;
+    }
+    switch (st->st_mode & S_IFMT) {
+    case S_IFREG:
+        return add_file(scan, &entry, st, err);
+    case S_IFDIR:
+        return add_dir(scan, dir, &entry, st, verdict, err);
+    case S_IFLNK:
+        return add_symlink(scan, dirfd, name, &entry, st, err);
+    case S_IFCHR:
+    case S_IFBLK:
+        entry.type = S_ISCHR(st->st_mode) ? ENTRY_CHAR : ENTRY_BLOCK;
+        entry.rdev_major = major(st->st_rdev);
+        entry.rdev_minor = minor(st->st_rdev);
+        return add_with_xattrs(scan, &entry, st, err);
+    case S_IFIFO:
+        entry.type = ENTRY_FIFO;
+        return add_with_xattrs(scan, &entry, st, err);
+    default:
+        return 0; /* a socket: nothing that an image could hold */
+    }
+}
+
+static enum folder_verdict judge(const struct scan *scan, bool is_dir)
+{
+    if (!scan->filter || !scan->filter->judge) {
+        return FOLDER_KEEP;
+    }
+    enum folder_verdict verdict = scan->filter->judge(scan->filter->ctx, scan->path.data, is_dir);
+    return verdict == FOLDER_ENTER && !is_dir ? FOLDER_DROP : verdict;
+}
+
+/* One name that readdir() gave. */
+static int visit(struct scan *scan, size_t dir, int dirfd, const struct dirent *e,
+                 struct error *err)
+{
+    const char *parent = scan->dirs[dir].path;
+    buf_clear(&scan->path);
+    buf_printf(&scan->path, "%s%s%s", parent, parent[0] ? "/" : "", e->d_name);
+    if (scan->path.len > LIMIT_PATH_BYTES) {
+        return error_set(err, ERR_USAGE, "a path in '%s' is longer than %zu bytes: %.200s...",
+                         scan->source->path, LIMIT_PATH_BYTES, scan->path.data);
+    }
+    /* What is excluded costs no stat where readdir tells folders from the rest. */
+    enum folder_verdict verdict = FOLDER_KEEP;
+    if (e->d_type != DT_UNKNOWN) {
+        verdict = judge(scan, e->d_type == DT_DIR);
+        if (verdict == FOLDER_DROP) {
+            return 0;
+        }
+    }
+    struct stat st;
+    if (fstatat(dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+        return errno == ENOENT ? 0 : fault(scan, "stat", scan->path.data, err);
+    }
+    if (e->d_type == DT_UNKNOWN) {
+        verdict = judge(scan, S_ISDIR(st.st_mode));
+        if (verdict == FOLDER_DROP) {
+            return 0;
+        }
+    }
+    return add_entry(scan, dir, dirfd, e->d_name, &st, verdict, err);
+}
+
+static void dir_closep(DIR **dir)
+{
+    if (*dir) {
+        closedir(*dir);
+    }
+}
+
+/* Folders are opened from the root, one at a time: holding one descriptor for each level would let
+ * a deep folder use them all up. */
+static int read_dir(struct scan *scan, size_t index, struct error *err)
+{
+    const char *path = scan->dirs[index].path;
+    AUTO(fd_closep) int fd = -1;
+    if (file_open_no_links(scan->source->fd, path, O_RDONLY | O_DIRECTORY, 0, &fd, err) != 0) {
+        err->code = ERR_USAGE;
+        return error_wrap(err, "'%s'", scan->source->path);
+    }
+    AUTO(dir_closep) DIR *dir = fdopendir(fd);
+    if (!dir) {
+        return fault(scan, "list", path, err);
+    }
+    int dir_fd = fd_steal(&fd);
+    for (;;) {
+        errno = 0;
+        const struct dirent *e = readdir(dir);
+        if (!e && errno != 0) {
+            return fault(scan, "list", scan->dirs[index].path, err);
+        }
+        if (!e) {
+            return 0;
+        }
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) {
+            continue;
+        }
+        if (visit(scan, index, dir_fd, e, err) != 0) {
+            return -1;
+        }
+    }
+}
+
+static int open_root(const char *path, struct folder_source **out, struct error *err)
+{
+    AUTO(fd_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOTDIR) {
+        return error_set(err, ERR_USAGE, "'%s' is no folder", path);
+    }
+    char *absolute = fd >= 0 ? realpath(path, NULL) : NULL;
+    if (!absolute) {
+        return error_errno(err, ERR_USAGE, "open folder '%s'", path);
+    }
+    if (strcmp(absolute, "/") == 0) {
+        absolute[0] = '\0'; /* so that "%s/%s" is right for it too */
+    }
+    *out = folder_source_new(fd_steal(&fd), absolute);
+    return 0;
+}
+
+int folder_tree(const char *path, const struct folder_filter *filter, struct tree **out,
+                struct error *err)
+{
+    AUTO(scan_release) struct scan scan = {.filter = filter, .dirs_cap = 64};
+    if (open_root(path, &scan.source, err) != 0) {
+        return -1;
+    }
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    scan.source->scanned_ns = now.tv_sec * (int64_t)1000000000 + now.tv_nsec;
+    scan.builder = tree_builder_new();
+    scan.dirs = mem_calloc(scan.dirs_cap, sizeof *scan.dirs);
+    scan.dirs[scan.dirs_len++] = (struct found_dir){.path = mem_strdup("")};
+    for (size_t i = 0; i < scan.dirs_len; i++) {
+        if (cancel_requested()) {
+            return cancel_error(err);
+        }
+        if (read_dir(&scan, i, err) != 0) {
+            return -1;
+        }
+    }
+    *out = tree_builder_finish(MEM_STEAL(scan.builder));
+    return 0;
+}

@@ -1,0 +1,209 @@
+/*
+ * The stat cache: what the files of a folder hashed to, so that an unchanged file costs one stat.
+ *
+ * A record of kind "stat", named by the folder's absolute path: a line "slipway-stat 1 COUNT\n",
+ * then COUNT fixed-size items and the paths that they point to, all in the machine's own byte
+ * order. A digest is kept only if mtime and ctime of the file lie well before the scan that stat'ed
+ * it: a later write then must give it another ctime, however coarse the file system's clock is.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/memory.h"
+#include "oci/folder_internal.h"
+
+#define KIND_STAT "stat"
+#define CACHE_MAGIC "slipway-stat 1 "
+
+enum { COUNT_DIGITS = 10 };
+
+/* Clocks of network file systems differ from ours, and the coarsest file systems count in 2 s. */
+static const int64_t racy_margin_ns = 2000000000;
+
+struct stored_item {
+    uint64_t inode;
+    uint64_t size;
+    int64_t mtime_ns;
+    int64_t ctime_ns;
+    uint32_t path;
+    uint32_t path_len;
+    uint8_t digest[DIGEST_BYTES];
+};
+
+static const char *cache_name(const struct folder_source *source)
+{
+    return source->path[0] ? source->path : "/";
+}
+
+/* Points the items into the record's bytes. Items that do not fit end the list: the rest is as good
+ * as missing. */
+static void parse_cache(struct folder_source *source)
+{
+    const char *data = buf_text(&source->cache_bytes);
+    size_t len = source->cache_bytes.len;
+    const size_t used = sizeof CACHE_MAGIC - 1 + COUNT_DIGITS + 1;
+    uint64_t count = 0;
+    if (len < used || sscanf(data, CACHE_MAGIC "%10" SCNu64, &count) != 1 ||
+        data[used - 1] != '\n' || count > (len - used) / sizeof(struct stored_item)) {
+        return;
+    }
+    const char *paths = data + used + count * sizeof(struct stored_item);
+    size_t paths_len = len - (size_t)(paths - data);
+    source->cache = mem_calloc(count ? count : 1, sizeof *source->cache);
+    for (uint64_t i = 0; i < count; i++) {
+        struct stored_item item;
+        memcpy(&item, data + used + i * sizeof item, sizeof item);
+        if (item.path >= paths_len || item.path_len >= paths_len - item.path ||
+            paths[item.path + item.path_len] != '\0') {
+            return;
+        }
+        struct cached_file *file = &source->cache[source->cache_len++];
+        file->path = paths + item.path;
+        file->stamp = (struct file_stamp){.inode = item.inode,
+                                          .size = item.size,
+                                          .mtime_ns = item.mtime_ns,
+                                          .ctime_ns = item.ctime_ns};
+        memcpy(file->digest.bytes, item.digest, DIGEST_BYTES);
+    }
+}
+
+/* The lock is held. */
+static void read_cache(struct folder_source *source, struct store *store)
+{
+    bool found = false;
+    struct error ignored = {0};
+    source->cache_read = true;
+    if (store &&
+        store_record_get(store, KIND_STAT, cache_name(source), &source->cache_bytes, &found,
+                         &ignored) == 0 &&
+        found) {
+        parse_cache(source);
+    }
+}
+
+static int by_cached_path(const void *key, const void *item)
+{
+    return strcmp(key, ((const struct cached_file *)item)->path);
+}
+
+/* Looks the file up in the cache; fills its digest. The lock is held. */
+static bool look_up(struct folder_source *source, struct folder_file *file)
+{
+    if (source->cache_len == 0) {
+        return false;
+    }
+    const struct cached_file *hit =
+        bsearch(source->paths.data + file->path, source->cache, source->cache_len,
+                sizeof *source->cache, by_cached_path);
+    if (!hit || !file_stamp_equal(&hit->stamp, &file->stamp)) {
+        return false;
+    }
+    file->digest = hit->digest;
+    file->hashed = true;
+    return true;
+}
+
+bool folder_known_digest(struct folder_source *source, struct store *store, uint64_t handle,
+                         struct digest *out)
+{
+    pthread_mutex_lock(&source->lock);
+    if (!source->cache_read) {
+        read_cache(source, store);
+    }
+    struct folder_file *file = &source->files[handle];
+    bool known = file->hashed || look_up(source, file);
+    if (known) {
+        *out = file->digest;
+    }
+    pthread_mutex_unlock(&source->lock);
+    return known;
+}
+
+void folder_remember(struct folder_source *source, uint64_t handle, const struct digest *digest,
+                     bool unchanged)
+{
+    struct folder_file *file = &source->files[handle];
+    int64_t settled = source->scanned_ns - racy_margin_ns;
+    pthread_mutex_lock(&source->lock);
+    file->digest = *digest;
+    file->hashed = true;
+    file->racy = !unchanged || file->stamp.mtime_ns >= settled || file->stamp.ctime_ns >= settled;
+    source->cache_stale = source->cache_stale || !file->racy;
+    pthread_mutex_unlock(&source->lock);
+}
+
+static int by_path(const void *a, const void *b)
+{
+    return strcmp(((const struct cached_file *)a)->path, ((const struct cached_file *)b)->path);
+}
+
+/* All files whose digest may be kept, sorted; the caller's. The lock is held. */
+static struct cached_file *collect(struct folder_source *source, size_t *len_out)
+{
+    struct cached_file *list = mem_calloc(source->files_len + 1, sizeof *list);
+    size_t len = 0;
+    for (size_t i = 0; i < source->files_len; i++) {
+        struct folder_file *file = &source->files[i];
+        if ((file->hashed || look_up(source, file)) && !file->racy) {
+            list[len++] = (struct cached_file){.path = source->paths.data + file->path,
+                                               .stamp = file->stamp,
+                                               .digest = file->digest};
+        }
+    }
+    qsort(list, len, sizeof *list, by_path);
+    *len_out = len;
+    return list;
+}
+
+static void render(const struct cached_file *list, size_t len, struct buf *out)
+{
+    size_t at = 0;
+    buf_printf(out, CACHE_MAGIC "%0*zu\n", COUNT_DIGITS, len);
+    for (size_t i = 0; i < len; i++) {
+        size_t path_len = strlen(list[i].path);
+        struct stored_item item = {.inode = list[i].stamp.inode,
+                                   .size = list[i].stamp.size,
+                                   .mtime_ns = list[i].stamp.mtime_ns,
+                                   .ctime_ns = list[i].stamp.ctime_ns,
+                                   .path = (uint32_t)at,
+                                   .path_len = (uint32_t)path_len};
+        memcpy(item.digest, list[i].digest.bytes, DIGEST_BYTES);
+        buf_append(out, &item, sizeof item);
+        at += path_len + 1;
+    }
+    for (size_t i = 0; i < len; i++) {
+        buf_append(out, list[i].path, strlen(list[i].path) + 1);
+    }
+}
+
+static void save(struct folder_source *source, struct store *store)
+{
+    AUTO(buf_release) struct buf bytes = BUF_INIT(0);
+    pthread_mutex_lock(&source->lock);
+    if (source->cache_stale && source->paths.len < UINT32_MAX) {
+        size_t len = 0;
+        AUTO(mem_freep) struct cached_file *list = collect(source, &len);
+        render(list, len, &bytes);
+        source->cache_stale = false;
+    }
+    pthread_mutex_unlock(&source->lock);
+    if (bytes.len > 0) {
+        struct error ignored = {0}; /* without it the next build only hashes more */
+        store_record_put(store, KIND_STAT, cache_name(source), bytes.data, bytes.len, &ignored);
+    }
+}
+
+void folder_save_cache(struct tree *tree, struct store *store)
+{
+    struct folder_source *saved = NULL;
+    for (size_t i = 0; i < tree_len(tree); i++) {
+        struct folder_source *source = folder_source_of(tree_at(tree, i)->source);
+        if (source && source != saved) {
+            save(source, store);
+            saved = source;
+        }
+    }
+}

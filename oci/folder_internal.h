@@ -1,0 +1,75 @@
+/* What the files of oci/folder.h share. */
+#ifndef SLIPWAY_OCI_FOLDER_INTERNAL_H
+#define SLIPWAY_OCI_FOLDER_INTERNAL_H
+
+#include <pthread.h>
+#include <sys/stat.h>
+
+#include "oci/folder.h"
+
+/* What of a file's stat says whether its content may have changed. */
+struct file_stamp {
+    uint64_t inode;
+    uint64_t size;
+    int64_t mtime_ns;
+    int64_t ctime_ns;
+};
+
+/* A regular file of the folder; its index is its entries' `handle`. */
+struct folder_file {
+    size_t path; /* offset into folder_source.paths */
+    struct file_stamp stamp;
+    bool hashed; /* guarded by folder_source.lock, as the two below */
+    bool racy;   /* `digest` must not go into the cache */
+    struct digest digest;
+};
+
+/* An entry of the stat cache. */
+struct cached_file {
+    const char *path; /* borrowed from the cache's bytes */
+    struct file_stamp stamp;
+    struct digest digest;
+};
+
+struct folder_source {
+    struct content_source base;
+    int fd;
+    char *path;         /* absolute: the cache's name */
+    int64_t scanned_ns; /* when the scan began */
+    struct buf paths;   /* the files' paths, each with its terminator */
+    struct folder_file *files;
+    size_t files_len;
+    size_t files_cap;
+    pthread_mutex_t lock; /* guards what follows, and the files' digests */
+    bool cache_read;
+    struct buf cache_bytes;
+    struct cached_file *cache; /* sorted by path */
+    size_t cache_len;
+    bool cache_stale; /* the files say something that the cache in the store does not */
+};
+
+/* A source for the folder PATH (absolute) open as FD; both are taken over. */
+struct folder_source *folder_source_new(int fd, char *path);
+
+/* Adds a file; returns its handle. */
+uint64_t folder_source_add(struct folder_source *source, const char *path, const struct stat *st);
+
+/* SOURCE as a folder's, NULL if it is another kind. */
+struct folder_source *folder_source_of(struct content_source *source);
+
+/* The digest of the file HANDLE, if it is known from the cache or was hashed before. */
+bool folder_known_digest(struct folder_source *source, struct store *store, uint64_t handle,
+                         struct digest *out);
+
+/* Remembers what was hashed. UNCHANGED: the open file's stamp was that of the scan. */
+void folder_remember(struct folder_source *source, uint64_t handle, const struct digest *digest,
+                     bool unchanged);
+
+void file_stamp_of(const struct stat *st, struct file_stamp *out);
+bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b);
+
+/* Opens the file HANDLE; *ST_OUT is the open file's. */
+int folder_open_file(struct folder_source *source, uint64_t handle, int *fd_out,
+                     struct stat *st_out, struct error *err);
+
+#endif
