@@ -1,0 +1,331 @@
+/*
+ * The walk through a deflate stream.
+ *
+ * Only how many bits each symbol takes matters, so a table entry is a number of bits, and one entry
+ * stands for as many literals as its index holds, together with the length code (and its extra
+ * bits) that follows them.
+ */
+#include "oci/deflate_walk.h"
+
+#include <endian.h>
+#include <string.h>
+
+enum {
+    ROOT_BITS = 12, /* longer codes are decoded bit by bit: they are rare by their nature */
+    ROOT_SIZE = 1 << ROOT_BITS,
+    MAX_CODE_BITS = 15,
+    LITLEN_SYMBOLS = 288,
+    DISTANCE_SYMBOLS = 32,
+    PRECODE_SYMBOLS = 19,
+    END_OF_BLOCK = 256,
+};
+
+/* What follows the bits of an entry. */
+enum next {
+    NEXT_LITLEN = 0x00,   /* another literal, length or end */
+    NEXT_DISTANCE = 0x40, /* it ended with a length: a distance */
+    NEXT_END = 0x80,      /* it ended with the end of the block */
+    NEXT_MASK = 0xc0,
+    BITS_MASK =
+        0x3f, /* bits that the entry takes; 0: the code is longer than ROOT_BITS, or no code */
+};
+
+/* One Huffman code: a table over the first ROOT_BITS bits, and the canonical form for longer codes.
+ */
+struct code {
+    uint8_t root[ROOT_SIZE];
+    uint8_t length[ROOT_SIZE];         /* bits of the first code at an index, without extra bits */
+    uint16_t count[MAX_CODE_BITS + 1]; /* codes of each length */
+    uint16_t sorted[LITLEN_SYMBOLS];   /* symbols by length, then number */
+};
+
+struct walk {
+    const uint8_t *data;
+    size_t len;
+    uint64_t at;  /* bits */
+    uint64_t end; /* bits */
+    struct code litlen;
+    struct code distance;
+};
+
+/* The next 56 bits at least; zeros behind the end. */
+static uint64_t peek(const struct walk *w)
+{
+    size_t byte = w->at >> 3;
+    uint64_t bits = 0;
+    if (byte + 8 <= w->len) {
+        memcpy(&bits, w->data + byte, 8);
+    } else if (byte < w->len) {
+        memcpy(&bits, w->data + byte, w->len - byte);
+    }
+    return le64toh(bits) >> (w->at & 7);
+}
+
+static unsigned take(struct walk *w, unsigned count)
+{
+    unsigned value = (unsigned)(peek(w) & ((1U << count) - 1));
+    w->at += count;
+    return value;
+}
+
+static unsigned litlen_extra(unsigned symbol)
+{
+    if (symbol < 265 || symbol >= 285) {
+        return 0;
+    }
+    return (symbol - 261) / 4;
+}
+
+static unsigned distance_extra(unsigned symbol)
+{
+    return symbol < 4 ? 0 : (symbol - 2) / 2;
+}
+
+/* The entry of SYMBOL whose code has LENGTH bits. */
+static uint8_t litlen_entry(unsigned symbol, unsigned length)
+{
+    if (symbol < END_OF_BLOCK) {
+        return (uint8_t)(length | NEXT_LITLEN);
+    }
+    if (symbol == END_OF_BLOCK) {
+        return (uint8_t)(length | NEXT_END);
+    }
+    return (uint8_t)((length + litlen_extra(symbol)) | NEXT_DISTANCE);
+}
+
+static uint8_t distance_entry(unsigned symbol, unsigned length)
+{
+    return (uint8_t)((length + distance_extra(symbol)) | NEXT_LITLEN);
+}
+
+static unsigned reverse(unsigned code, unsigned length)
+{
+    unsigned out = 0;
+    for (unsigned i = 0; i < length; i++) {
+        out |= ((code >> i) & 1) << (length - 1 - i);
+    }
+    return out;
+}
+
+static void fill_root(struct code *c, unsigned code, unsigned length, uint8_t entry)
+{
+    for (unsigned at = reverse(code, length); at < ROOT_SIZE; at += 1U << length) {
+        c->root[at] = entry;
+        c->length[at] = (uint8_t)length;
+    }
+}
+
+/* Makes the code of COUNT symbols with LENGTHS bits each (RFC 1951, 3.2.2). ENTRY_OF may be NULL:
+ * then there is no table. Returns false where they are more than a code can have. */
+static bool code_make(struct code *c, const uint8_t *lengths, unsigned count,
+                      uint8_t (*entry_of)(unsigned symbol, unsigned length))
+{
+    memset(c->root, 0, sizeof c->root);
+    memset(c->length, 0, sizeof c->length);
+    memset(c->count, 0, sizeof c->count);
+    for (unsigned i = 0; i < count; i++) {
+        c->count[lengths[i]]++;
+    }
+    c->count[0] = 0;
+    unsigned next[MAX_CODE_BITS + 2] = {0};
+    unsigned offset[MAX_CODE_BITS + 2] = {0};
+    for (unsigned bits = 1; bits <= MAX_CODE_BITS; bits++) {
+        if (next[bits] + c->count[bits] > 1U << bits) {
+            return false;
+        }
+        next[bits + 1] = (next[bits] + c->count[bits]) << 1;
+        offset[bits + 1] = offset[bits] + c->count[bits];
+    }
+    for (unsigned i = 0; i < count; i++) {
+        unsigned length = lengths[i];
+        if (length == 0) {
+            continue;
+        }
+        c->sorted[offset[length]++] = (uint16_t)i;
+        if (entry_of && length <= ROOT_BITS) {
+            fill_root(c, next[length], length, entry_of(i, length));
+        }
+        next[length]++;
+    }
+    return true;
+}
+
+/* Lets entries that end with a literal take the codes that follow it too, as far as the index holds
+ * them. Goes downwards, since followers lie at smaller indices and must still be single codes. */
+static void code_chain(struct code *c)
+{
+    for (unsigned at = ROOT_SIZE; at-- > 1;) {
+        unsigned entry = c->root[at];
+        unsigned used = c->length[at];
+        while (used > 0 && used < ROOT_BITS && (entry & NEXT_MASK) == NEXT_LITLEN) {
+            unsigned follower = at >> used;
+            unsigned length = c->length[follower];
+            if (length == 0 || length > ROOT_BITS - used) {
+                break;
+            }
+            entry = (used + (c->root[follower] & BITS_MASK)) | (c->root[follower] & NEXT_MASK);
+            used += length;
+        }
+        c->root[at] = (uint8_t)entry;
+    }
+}
+
+/* Decodes one symbol bit by bit. Returns false where no code matches. */
+static bool code_symbol(struct walk *w, const struct code *c, unsigned *symbol_out)
+{
+    uint64_t bits = peek(w);
+    unsigned code = 0;
+    unsigned first = 0;
+    unsigned index = 0;
+    for (unsigned length = 1; length <= MAX_CODE_BITS; length++) {
+        code = code << 1 | (bits & 1);
+        bits >>= 1;
+        unsigned count = c->count[length];
+        if (code < first + count) {
+            *symbol_out = c->sorted[index + code - first];
+            w->at += length;
+            return true;
+        }
+        index += count;
+        first = (first + count) << 1;
+    }
+    return false;
+}
+
+static bool read_lengths(struct walk *w, uint8_t *lengths, unsigned count)
+{
+    struct code *precode = &w->distance;
+    for (unsigned i = 0; i < count;) {
+        unsigned symbol = 0;
+        if (w->at > w->end || !code_symbol(w, precode, &symbol)) {
+            return false;
+        }
+        if (symbol < 16) {
+            lengths[i++] = (uint8_t)symbol;
+            continue;
+        }
+        if (symbol == 16 && i == 0) {
+            return false;
+        }
+        uint8_t value = symbol == 16 ? lengths[i - 1] : 0;
+        unsigned repeat = symbol == 16   ? 3 + take(w, 2)
+                          : symbol == 17 ? 3 + take(w, 3)
+                                         : 11 + take(w, 7);
+        if (repeat > count - i) {
+            return false;
+        }
+        memset(lengths + i, value, repeat);
+        i += repeat;
+    }
+    return true;
+}
+
+static bool read_dynamic_codes(struct walk *w)
+{
+    static const uint8_t order[PRECODE_SYMBOLS] = {16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
+                                                   11, 4,  12, 3, 13, 2, 14, 1, 15};
+    unsigned litlens = take(w, 5) + 257;
+    unsigned distances = take(w, 5) + 1;
+    unsigned precodes = take(w, 4) + 4;
+    uint8_t precode[PRECODE_SYMBOLS] = {0};
+    for (unsigned i = 0; i < precodes; i++) {
+        precode[order[i]] = (uint8_t)take(w, 3);
+    }
+    uint8_t lengths[LITLEN_SYMBOLS + DISTANCE_SYMBOLS] = {0};
+    if (litlens > 286 || !code_make(&w->distance, precode, PRECODE_SYMBOLS, NULL) ||
+        !read_lengths(w, lengths, litlens + distances)) {
+        return false;
+    }
+    return code_make(&w->litlen, lengths, litlens, litlen_entry) &&
+           code_make(&w->distance, lengths + litlens, distances, distance_entry);
+}
+
+static bool make_fixed_codes(struct walk *w)
+{
+    uint8_t lengths[LITLEN_SYMBOLS];
+    memset(lengths, 8, 144);
+    memset(lengths + 144, 9, 112);
+    memset(lengths + 256, 7, 24);
+    memset(lengths + 280, 8, 8);
+    uint8_t distances[DISTANCE_SYMBOLS];
+    memset(distances, 5, sizeof distances);
+    return code_make(&w->litlen, lengths, LITLEN_SYMBOLS, litlen_entry) &&
+           code_make(&w->distance, distances, DISTANCE_SYMBOLS, distance_entry);
+}
+
+/* What the table does not hold: the entry of one code that is longer than ROOT_BITS, whose own bits
+ * are taken already. Returns false where there is no such code. */
+static bool long_code(struct walk *w, const struct code *c, bool is_distance, unsigned *entry_out)
+{
+    unsigned symbol = 0;
+    if (!code_symbol(w, c, &symbol)) {
+        return false;
+    }
+    *entry_out = is_distance ? distance_entry(symbol, 0) : litlen_entry(symbol, 0);
+    return true;
+}
+
+/* Walks over the symbols of a compressed block. */
+static bool skip_symbols(struct walk *w)
+{
+    code_chain(&w->litlen);
+    while (w->at < w->end) {
+        unsigned entry = w->litlen.root[peek(w) & (ROOT_SIZE - 1)];
+        if ((entry & BITS_MASK) == 0 && !long_code(w, &w->litlen, false, &entry)) {
+            return false;
+        }
+        w->at += entry & BITS_MASK;
+        if ((entry & NEXT_MASK) == NEXT_LITLEN) {
+            continue;
+        }
+        if ((entry & NEXT_MASK) == NEXT_END) {
+            return w->at <= w->end;
+        }
+        entry = w->distance.root[peek(w) & (ROOT_SIZE - 1)];
+        if ((entry & BITS_MASK) == 0 && !long_code(w, &w->distance, true, &entry)) {
+            return false;
+        }
+        w->at += entry & BITS_MASK;
+    }
+    return false;
+}
+
+static bool skip_stored(struct walk *w)
+{
+    w->at = (w->at + 7) & ~(uint64_t)7;
+    unsigned len = take(w, 16);
+    unsigned complement = take(w, 16);
+    w->at += (uint64_t)len * 8;
+    return len == (complement ^ 0xffff) && w->at <= w->end;
+}
+
+static bool skip_block(struct walk *w, bool *final_out)
+{
+    *final_out = take(w, 1);
+    switch (take(w, 2)) {
+    case 0:
+        return skip_stored(w);
+    case 1:
+        return make_fixed_codes(w) && skip_symbols(w);
+    case 2:
+        return read_dynamic_codes(w) && skip_symbols(w);
+    default:
+        return false;
+    }
+}
+
+bool deflate_walk(const uint8_t *data, size_t len, uint64_t *last_out, uint64_t *end_out)
+{
+    struct walk w = {.data = data, .len = len, .end = (uint64_t)len * 8};
+    bool final = false;
+    uint64_t last = 0;
+    while (!final) {
+        last = w.at;
+        if (w.at >= w.end || !skip_block(&w, &final)) {
+            return false;
+        }
+    }
+    *last_out = last;
+    *end_out = w.at;
+    return true;
+}
