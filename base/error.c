@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void fill(struct error *err, enum error_code code, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void fill(struct error *err, enum error_code code,
+                                                       const char *format, va_list args)
 {
     error_clear(err);
     err->code = code;
