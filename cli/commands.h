@@ -32,6 +32,7 @@ int commands_main(int argc, char **argv);
 /* Writes the list of commands. */
 void commands_print_help(FILE *out);
 
+/* Each reads its own options; in the order of the alphabet. */
 int cmd_build(struct invocation *call, struct error *err);
 int cmd_history(struct invocation *call, struct error *err);
 int cmd_images(struct invocation *call, struct error *err);
