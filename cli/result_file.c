@@ -1,0 +1,115 @@
+#include "cli/result_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+
+struct result_file {
+    char *path;
+    char *temp; /* NULL: written in place */
+    struct writer *writer;
+};
+
+/* Whether PATH can be replaced by a rename: it is missing, or an ordinary file that is no mount. */
+static bool replaceable(const char *path)
+{
+    struct statx info = {0};
+    if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &info) != 0) {
+        return errno == ENOENT;
+    }
+    bool mount = info.stx_attributes_mask & info.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+    return S_ISREG(info.stx_mode) && !mount;
+}
+
+static int open_target(struct result_file *file, struct error *err)
+{
+    int fd = -1;
+    if (strcmp(file->path, "-") == 0) {
+        fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+        if (fd < 0) {
+            return error_errno(err, ERR_STORE, "standard output");
+        }
+    } else if (replaceable(file->path)) {
+        char random[17];
+        file_random_name(random);
+        file->temp = mem_printf("%s.tmp-%s", file->path, random);
+        if (file_open(AT_FDCWD, file->temp, O_WRONLY | O_CREAT | O_EXCL, 0644, &fd, err) != 0) {
+            free(MEM_STEAL(file->temp));
+            return -1;
+        }
+    } else if (file_open(AT_FDCWD, file->path, O_WRONLY | O_CREAT | O_TRUNC, 0644, &fd, err) != 0) {
+        return -1;
+    }
+    file->writer = writer_fd(fd, file->path);
+    return 0;
+}
+
+static int open_any(const char *path, struct result_file **out, struct error *err)
+{
+    AUTO(result_file_freep) struct result_file *file = mem_calloc(1, sizeof *file);
+    file->path = mem_strdup(path);
+    if (open_target(file, err) != 0) {
+        return -1;
+    }
+    *out = MEM_STEAL(file);
+    return 0;
+}
+
+int result_file_open(const char *path, struct result_file **out, struct error *err)
+{
+    if (strcmp(path, "-") == 0 && isatty(STDOUT_FILENO)) {
+        return error_set(err, ERR_USAGE,
+                         "an archive is not written to a terminal: name a file or redirect");
+    }
+    return open_any(path, out, err);
+}
+
+struct writer *result_file_writer(struct result_file *file)
+{
+    return file->writer;
+}
+
+int result_file_commit(struct result_file *file, struct error *err)
+{
+    writer_freep(&file->writer);
+    if (!file->temp) {
+        return 0;
+    }
+    if (rename(file->temp, file->path) != 0) {
+        return error_errno(err, ERR_STORE, "rename to '%s'", file->path);
+    }
+    free(MEM_STEAL(file->temp));
+    return 0;
+}
+
+void result_file_freep(struct result_file **file)
+{
+    struct result_file *f = *file;
+    if (!f) {
+        return;
+    }
+    *file = NULL;
+    writer_freep(&f->writer);
+    if (f->temp) {
+        unlink(f->temp);
+    }
+    free(f->temp);
+    free(f->path);
+    free(f);
+}
+
+int result_file_write(const char *path, const char *text, struct error *err)
+{
+    AUTO(result_file_freep) struct result_file *file = NULL;
+    if (open_any(path, &file, err) != 0 ||
+        writer_write(file->writer, text, strlen(text), err) != 0) {
+        return -1;
+    }
+    return result_file_commit(file, err);
+}
