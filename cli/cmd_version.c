@@ -47,14 +47,12 @@ static void print_versions(void)
 int cmd_version(struct invocation *call, struct error *err)
 {
     AUTO(strlist_release) struct strlist arguments = {0};
-    bool help = false;
-    if (options_parse(&table, call->args, NULL, &arguments, &help, err) != 0) {
+    bool done = false;
+    if (options_read(&table, call->args, NULL, &arguments, &done, err) != 0) {
         return -1;
     }
-    if (help) {
-        options_print_help(&table, stdout);
-        return 0;
+    if (!done) {
+        print_versions();
     }
-    print_versions();
     return 0;
 }

@@ -292,6 +292,20 @@ void options_print_help(const struct option_table *table, FILE *out)
     }
 }
 
+int options_read(const struct option_table *table, char *const *args, void *target,
+                 struct strlist *arguments, bool *done_out, struct error *err)
+{
+    bool help = false;
+    if (options_parse(table, args, target, arguments, &help, err) != 0) {
+        return -1;
+    }
+    if (help) {
+        options_print_help(table, stdout);
+    }
+    *done_out = help;
+    return 0;
+}
+
 /* Takes one CSV field from *TEXT, which moves behind its comma. *DONE_OUT: it was the last. */
 static int next_field(const char **text, struct buf *field, bool *done_out, struct error *err)
 {

@@ -60,7 +60,7 @@ struct option_table {
     const char *usage;                    /* what follows the command: "[OPTIONS] CONTEXT" */
     const char *summary;                  /* one line */
     const char *notes;                    /* lines below the options; NULL: none */
-    const struct option_group *groups[4]; /* the first NULL ends them */
+    const struct option_group *groups[5]; /* the first NULL ends them */
     size_t min_arguments;
     size_t max_arguments;
 };
@@ -70,6 +70,11 @@ struct option_table {
  */
 int options_parse(const struct option_table *table, char *const *args, void *target,
                   struct strlist *arguments, bool *help_out, struct error *err);
+
+/* As options_parse, and where help was asked for it is printed to standard output: *DONE_OUT is
+ * then true. */
+int options_read(const struct option_table *table, char *const *args, void *target,
+                 struct strlist *arguments, bool *done_out, struct error *err);
 
 /* Writes usage, summary, options and notes. */
 void options_print_help(const struct option_table *table, FILE *out);

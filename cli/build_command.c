@@ -1,0 +1,89 @@
+#include "cli/build_command.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "base/memory.h"
+#include "builder/sandbox.h"
+#include "cli/names.h"
+#include "cli/result_file.h"
+
+void build_command_enter(struct invocation *call, bool *done_out)
+{
+    *done_out = sandbox_enter(call->argc, call->argv, &call->status);
+}
+
+/* The members that docker buildx writes. */
+static json_t *metadata(const struct build_result *result, const struct strlist *tags)
+{
+    char config[DIGEST_TEXT_SIZE];
+    char top[DIGEST_TEXT_SIZE];
+    struct buf names = BUF_INIT(0);
+    digest_format(&result->image.config.digest, config);
+    digest_format(&result->top.digest, top);
+    json_t *root = json_object();
+    json_object_set_new(root, "containerimage.config.digest", json_string(config));
+    json_object_set_new(root, "containerimage.descriptor",
+                        json_pack("{s:s, s:s, s:I}", "mediaType", result->top.media_type, "digest",
+                                  top, "size", (json_int_t)result->top.size));
+    json_object_set_new(root, "containerimage.digest", json_string(top));
+    for (size_t i = 0; i < tags->len; i++) {
+        buf_printf(&names, "%s%s", i ? "," : "", tags->items[i]);
+    }
+    if (tags->len > 0) {
+        json_object_set_new(root, "image.name", json_string(buf_text(&names)));
+    }
+    buf_release(&names);
+    return root;
+}
+
+static int write_files(const struct build_options *o, const struct build_result *result,
+                       struct error *err)
+{
+    char digest[DIGEST_TEXT_SIZE];
+    digest_format(&result->image.config.digest, digest);
+    if (o->iidfile && result_file_write(o->iidfile, digest, err) != 0) {
+        return error_wrap(err, "--iidfile");
+    }
+    digest_format(&result->top.digest, digest);
+    if (o->digest_file && result_file_write(o->digest_file, digest, err) != 0) {
+        return error_wrap(err, "--digest-file");
+    }
+    if (!o->metadata_file) {
+        return 0;
+    }
+    AUTO(json_freep) json_t *root = metadata(result, &o->request.tags);
+    AUTO(buf_release) struct buf text = BUF_INIT(0);
+    json_render_pretty(root, &text);
+    if (result_file_write(o->metadata_file, buf_text(&text), err) != 0) {
+        return error_wrap(err, "--metadata-file");
+    }
+    return 0;
+}
+
+int build_command_run(struct build_options *o, const struct session *session,
+                      struct build_result *result, struct error *err)
+{
+    o->request.store = session->store;
+    o->request.registry = session->registry;
+    o->request.events = session->events;
+    if (build_run(&o->request, result, err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < o->outputs.len; i++) {
+        const struct output *output = &o->outputs.items[i];
+        if (output_write(session, output, &result->image, &result->top, &o->request.tags, err) !=
+            0) {
+            return error_wrap(err, "--output");
+        }
+    }
+    return write_files(o, result, err);
+}
+
+void build_command_print(const struct build_options *o, const struct build_result *result)
+{
+    char digest[DIGEST_TEXT_SIZE];
+    if (!output_uses_stdout(&o->outputs)) {
+        printf("%s\n", digest_format(&result->top.digest, digest));
+    }
+}
