@@ -1,0 +1,139 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/memory.h"
+#include "cli/commands.h"
+#include "cli/image_info.h"
+#include "cli/names.h"
+#include "cli/options.h"
+#include "cli/text.h"
+
+struct history_options {
+    bool no_trunc;
+    bool json;
+    bool human;
+};
+
+static const struct option_spec specs[] = {
+    {.name = "no-trunc",
+     .help = "show whole commands",
+     .kind = OPTION_FLAG,
+     .offset = offsetof(struct history_options, no_trunc)},
+    {.name = "json",
+     .help = "the history of the config, with sizes, as JSON",
+     .kind = OPTION_FLAG,
+     .offset = offsetof(struct history_options, json)},
+    {.name = "human",
+     .letter = 'H',
+     .kind = OPTION_FLAG,
+     .offset = offsetof(struct history_options, human)},
+};
+static const struct option_group group = {NULL, specs, ARRAY_LEN(specs)};
+
+static const struct option_table table = {
+    .command = "history",
+    .usage = "[OPTIONS] IMAGE",
+    .summary = "Shows the steps that made an image, newest first, with the sizes of their layers.",
+    .groups = {&group},
+    .min_arguments = 1,
+    .max_arguments = 1,
+};
+
+/* The config's history, oldest first, each with "size"; layers without a line of history get one.
+ */
+static json_t *history_of(const struct image *image)
+{
+    json_t *lines = json_array();
+    const json_t *history = json_object_get(image->config_json, "history");
+    size_t layer = 0;
+    for (size_t i = 0; i < json_array_size(history); i++) {
+        json_t *line = json_deep_copy(json_array_get(history, i));
+        bool empty = json_is_true(json_object_get(line, "empty_layer"));
+        uint64_t size = 0;
+        if (!empty && layer < image->layers_len) {
+            size = image->layers[layer++].blob.size;
+        }
+        if (!json_is_object(line)) {
+            json_decref(line);
+            line = json_object();
+        }
+        json_object_set_new(line, "size", json_integer((json_int_t)size));
+        json_array_append_new(lines, line);
+    }
+    for (; layer < image->layers_len; layer++) {
+        json_int_t size = (json_int_t)image->layers[layer].blob.size;
+        json_array_append_new(lines, json_pack("{s:I}", "size", size));
+    }
+    return lines;
+}
+
+static void print_table(const json_t *lines, bool whole)
+{
+    enum { WIDTH = 3, SHOWN = 60 };
+    size_t rows = json_array_size(lines) + 1;
+    AUTO(strlist_release) struct strlist cells = {0};
+    strlist_add(&cells, "CREATED");
+    strlist_add(&cells, "SIZE");
+    strlist_add(&cells, "CREATED BY");
+    for (size_t i = rows - 1; i > 0; i--) {
+        const json_t *line = json_array_get(lines, i - 1);
+        const char *created = json_get_string(line, "created");
+        const char *by = json_get_string(line, "created_by");
+        char ago[TEXT_AGO_SIZE];
+        char size[TEXT_SIZE_SIZE];
+        struct buf clean = BUF_INIT(0);
+        by = by ? by : "<missing>";
+        text_clean(by, strlen(by), &clean);
+        size_t fits = whole ? clean.len : text_fit(buf_text(&clean), SHOWN);
+        uint64_t bytes = (uint64_t)json_integer_value(json_object_get(line, "size"));
+        strlist_add(&cells, created ? text_ago(image_info_time(created), ago) : "");
+        strlist_add(&cells, text_bytes(bytes, size));
+        strlist_addf(&cells, "%.*s%s", (int)fits, buf_text(&clean), fits < clean.len ? "..." : "");
+        buf_release(&clean);
+    }
+    text_table((const char *const *)cells.items, rows, WIDTH, stdout);
+}
+
+static int show(struct store *store, const char *name, const struct history_options *o,
+                struct error *err)
+{
+    struct named_image named = {0};
+    struct image image = {0};
+    if (names_find(store, name, &named, err) != 0) {
+        return -1;
+    }
+    int result = images_load(store, &named.top, NULL, &image, err);
+    named_image_release(&named);
+    if (result != 0) {
+        return -1;
+    }
+    AUTO(json_freep) json_t *lines = history_of(&image);
+    image_release(&image);
+    if (o->json) {
+        AUTO(buf_release) struct buf text = BUF_INIT(0);
+        json_render_pretty(lines, &text);
+        fputs(buf_text(&text), stdout);
+    } else {
+        print_table(lines, o->no_trunc);
+    }
+    return 0;
+}
+
+int cmd_history(struct invocation *call, struct error *err)
+{
+    struct history_options options = {0};
+    AUTO(strlist_release) struct strlist arguments = {0};
+    AUTO(store_freep) struct store *store = NULL;
+    bool done = false;
+    if (options_read(&table, call->args, &options, &arguments, &done, err) != 0) {
+        return -1;
+    }
+    if (done) {
+        return 0;
+    }
+    if (store_open(NULL, &store, err) != 0) {
+        return -1;
+    }
+    return show(store, arguments.items[0], &options, err);
+}

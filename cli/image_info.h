@@ -1,0 +1,21 @@
+/* What is shown of an image in several places. */
+#ifndef SLIPWAY_CLI_IMAGE_INFO_H
+#define SLIPWAY_CLI_IMAGE_INFO_H
+
+#include "oci/images.h"
+
+/* Seconds since 1970 of an RFC 3339 text; 0 where it is none (or NULL). */
+int64_t image_info_time(const char *text);
+
+/* Bytes of all layers as they lie in the registry. */
+uint64_t image_info_size(const struct image *image);
+
+/* The first 12 digits of a digest, as docker shows ids; into OUT, which is returned. */
+enum { SHORT_ID_SIZE = 13 };
+char *image_info_short_id(const struct digest *digest, char out[SHORT_ID_SIZE]);
+
+/* Splits a store name into what docker calls repository and tag ("<none>" where it has none). Both
+ * are the caller's. NULL gives "<none>" twice. */
+void image_info_split(const char *key, char **repository_out, char **tag_out);
+
+#endif
