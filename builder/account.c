@@ -180,7 +180,9 @@ int account_owner(struct tree *tree, const char *text, struct owner *out, struct
     }
     struct owner owner = {0, 0};
     struct passwd_line line = {0};
-    if (!parse_id(user, &owner.uid)) {
+    if (!user[0]) {
+        owner = (struct owner){0, 0}; /* ":group" */
+    } else if (!parse_id(user, &owner.uid)) {
         if (!find_passwd(buf_text(&passwd), user, &line)) {
             return no_such(err, "user", user, "/etc/passwd");
         }

@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "base/path.h"
 #include "git/source.h"
+#include "oci/folder.h"
 #include "oci/tar_read.h"
 
 struct context {
@@ -28,6 +29,7 @@ struct context {
     struct buf dockerfile;
     bool in_git;
     int64_t commit_time;
+    struct git_source git; /* where the source is a git URL */
 };
 
 void context_freep(struct context **context)
@@ -38,6 +40,7 @@ void context_freep(struct context **context)
     }
     tree_unref(c->whole);
     tree_unref(c->tree);
+    git_source_release(&c->git);
     ignore_freep(&c->ignore);
     free(c->folder);
     free(c->ignore_name);
@@ -228,6 +231,19 @@ static struct tree *filtered(struct tree *whole, const struct ignore *ignore)
     return tree_builder_finish(MEM_STEAL(b));
 }
 
+/* TREE with everything owned by root: whose files they are on this machine is nobody's business. */
+static struct tree *owned_by_root(const struct tree *tree)
+{
+    struct tree_builder *b = tree_builder_new();
+    for (size_t i = 0; i < tree_len(tree); i++) {
+        struct entry entry = *tree_at(tree, i);
+        entry.uid = 0;
+        entry.gid = 0;
+        tree_builder_add(b, &entry);
+    }
+    return tree_builder_finish(b);
+}
+
 static int scan_folder(struct context *c, struct tree **out, struct error *err)
 {
     struct folder_filter filter = {.judge = judge, .ctx = c->ignore};
@@ -241,7 +257,7 @@ static int scan_folder(struct context *c, struct tree **out, struct error *err)
     if (git_normalise_folder(c->folder, raw, &in_git, &time, &normal, err) != 0) {
         return -1;
     }
-    *out = in_git ? MEM_STEAL(normal) : MEM_STEAL(raw);
+    *out = in_git ? MEM_STEAL(normal) : owned_by_root(raw);
     return 0;
 }
 
@@ -271,15 +287,13 @@ int context_tree(struct context *context, struct tree **out, struct error *err)
 static int open_git(struct context *c, const struct build_request *request, const char *url,
                     struct error *err)
 {
-    struct git_source source = {0};
-    if (git_source_open(request->store, url, request->offline, NULL, request->events, &source,
+    if (git_source_open(request->store, url, request->offline, NULL, request->events, &c->git,
                         err) != 0) {
         return -1;
     }
-    c->whole = tree_ref(source.tree);
+    c->whole = tree_ref(c->git.tree);
     c->in_git = true;
-    c->commit_time = source.commit_time;
-    git_source_release(&source);
+    c->commit_time = c->git.commit_time;
     return 0;
 }
 
@@ -385,6 +399,21 @@ int context_open_named(const struct build_request *request, const char *value, s
     }
     *out = MEM_STEAL(c);
     return 0;
+}
+
+void context_save(struct context *context)
+{
+    if (!context->tree) {
+        return;
+    }
+    if (context->folder) {
+        folder_save_cache(context->tree, context->store);
+    } else if (context->git.tree) {
+        /* The digests are known to the entries that were used: those of the filtered tree. */
+        struct git_source used = context->git;
+        used.tree = context->tree;
+        git_source_save_digests(&used, context->store);
+    }
 }
 
 const char *context_dockerfile_name(const struct context *context)

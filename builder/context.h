@@ -27,6 +27,10 @@ int context_open(const struct build_request *request, struct context **out, stru
 int context_open_named(const struct build_request *request, const char *value, struct context **out,
                        struct error *err);
 
+/* Call when the build is over: remembers the digests of the files that were read, so that the next
+ * build need not read them. */
+void context_save(struct context *context);
+
 /* Cleanup for AUTO(). */
 void context_freep(struct context **context);
 

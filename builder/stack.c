@@ -67,6 +67,16 @@ int stack_fetch(struct stack *stack, struct error *err)
     return registry_get_layers(stack->registry, &stack->base, 0, stack->base.layers_len, err);
 }
 
+int stack_layer(struct stack *stack, size_t index, struct tree **out, struct error *err)
+{
+    if (!stack->diffs[index] &&
+        layer_tree(stack->store, &stack->layers[index], &stack->diffs[index], err) != 0) {
+        return -1;
+    }
+    *out = stack->diffs[index];
+    return 0;
+}
+
 int stack_tree(struct stack *stack, struct tree **out, struct error *err)
 {
     if (!stack->merged) {
@@ -77,12 +87,11 @@ int stack_tree(struct stack *stack, struct tree **out, struct error *err)
         return -1;
     }
     while (stack->merged_len < stack->len) {
-        size_t i = stack->merged_len;
-        if (!stack->diffs[i] &&
-            layer_tree(stack->store, &stack->layers[i], &stack->diffs[i], err) != 0) {
+        struct tree *diff = NULL;
+        if (stack_layer(stack, stack->merged_len, &diff, err) != 0) {
             return -1;
         }
-        struct tree *merged = tree_merge(stack->merged, stack->diffs[i]);
+        struct tree *merged = tree_merge(stack->merged, diff);
         tree_unref(stack->merged);
         stack->merged = merged;
         stack->merged_len++;

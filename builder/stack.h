@@ -44,6 +44,9 @@ void stack_chain(const struct stack *stack, struct digest *out);
  * stack_push(). */
 int stack_tree(struct stack *stack, struct tree **out, struct error *err);
 
+/* The tree of layer INDEX alone. Borrowed. */
+int stack_layer(struct stack *stack, size_t index, struct tree **out, struct error *err);
+
 /* The layers as unpacked folders, relative to store_fd(), lowest first; fetches and unpacks as far
  * as needed. */
 int stack_unpack(struct stack *stack, enum unpack_style style, struct strlist *out,

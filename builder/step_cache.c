@@ -23,8 +23,9 @@ struct hasher *step_key_new(const struct digest *chain, const struct layer_optio
     return key;
 }
 
-void step_key_entry(struct hasher *key, const char *name, const struct entry *entry)
+void step_key_entry(struct hasher *key, const char *name, const struct entry *link)
 {
+    const struct entry *entry = entry_inode(link);
     const uint64_t numbers[] = {entry->type,
                                 entry->mode,
                                 entry->uid,
@@ -37,8 +38,8 @@ void step_key_entry(struct hasher *key, const char *name, const struct entry *en
                                 entry->flags & ENTRY_TIME_VOLATILE ? 0 : (uint64_t)entry->mtime};
     hasher_add_text(key, name);
     hasher_add_field(key, numbers, sizeof numbers);
-    if (entry->type == ENTRY_SYMLINK || entry->type == ENTRY_HARDLINK) {
-        hasher_add_text(key, entry->link);
+    if (link->type == ENTRY_SYMLINK || link->type == ENTRY_HARDLINK) {
+        hasher_add_text(key, link->link);
     }
     for (uint32_t i = 0; i < entry->xattrs_len; i++) {
         hasher_add_text(key, entry->xattrs[i].name);

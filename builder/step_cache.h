@@ -26,9 +26,9 @@ struct step_result {
 struct hasher *step_key_new(const struct digest *chain, const struct layer_options *options,
                             const char *what);
 
-/* Adds an entry with the name that it will have: type, mode, owner, link, attributes, and the
- * content's digest (which must be there: tree_hash_files()). */
-void step_key_entry(struct hasher *key, const char *name, const struct entry *entry);
+/* Adds an entry (a hard link with its file) under the name that it will have: type, mode, owner,
+ * link, attributes, and the content's digest (which must be there: tree_hash_files()). */
+void step_key_entry(struct hasher *key, const char *name, const struct entry *link);
 
 /* The result that was made under KEY before; found only where its blob is still in the store. */
 int step_cache_get(struct store *store, const struct digest *key, bool *found_out,

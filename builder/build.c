@@ -1,0 +1,315 @@
+/* One build from request to image: what the stages share, and the two ends of it. */
+#include "builder/build.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cancel.h"
+#include "base/memory.h"
+#include "builder/build_internal.h"
+#include "builder/finish.h"
+#include "builder/sources.h"
+#include "builder/stage.h"
+
+void build_slot_take(struct build *build)
+{
+    pthread_mutex_lock(&build->lock);
+    while (build->slots == 0) {
+        pthread_cond_wait(&build->changed, &build->lock);
+    }
+    build->slots--;
+    pthread_mutex_unlock(&build->lock);
+}
+
+void build_slot_give(struct build *build)
+{
+    pthread_mutex_lock(&build->lock);
+    build->slots++;
+    pthread_cond_broadcast(&build->changed);
+    pthread_mutex_unlock(&build->lock);
+}
+
+uint64_t build_step_number(struct build *build)
+{
+    pthread_mutex_lock(&build->lock);
+    uint64_t number = ++build->steps;
+    pthread_mutex_unlock(&build->lock);
+    return number;
+}
+
+int build_check(struct build *build, struct error *err)
+{
+    pthread_mutex_lock(&build->lock);
+    bool failed = build->failed;
+    pthread_mutex_unlock(&build->lock);
+    if (failed) {
+        return error_set(err, ERR_CANCELLED, "another stage failed");
+    }
+    return cancel_requested() ? cancel_error(err) : 0;
+}
+
+void build_fail(struct build *build, const struct error *error)
+{
+    pthread_mutex_lock(&build->lock);
+    if (!build->failed) {
+        build->failed = true;
+        build->error = *error;
+        /* What the other stages run is of no use any more. */
+        cancel_request(0);
+    }
+    pthread_cond_broadcast(&build->changed);
+    pthread_mutex_unlock(&build->lock);
+}
+
+int build_rung(struct build *build, enum sandbox_rung *out, struct error *err)
+{
+    AUTO(mem_freep) char *why = NULL;
+    pthread_mutex_lock(&build->sources_lock);
+    int r = 0;
+    if (!build->rung_known) {
+        r = sandbox_probe(&build->rung, &why, err);
+        build->rung_known = r == 0;
+    }
+    *out = build->rung;
+    pthread_mutex_unlock(&build->sources_lock);
+    if (r == 0 && *out == RUNG_NONE) {
+        return error_set(err, ERR_ISOLATION, "RUN cannot be isolated on this machine: %s",
+                         why ? why : "no namespaces");
+    }
+    return r;
+}
+
+void build_start_stage(struct build *build, size_t index)
+{
+    struct stage *stage = &build->stages[index];
+    pthread_mutex_lock(&build->lock);
+    bool start = stage->status == STAGE_IDLE;
+    if (start) {
+        stage->status = STAGE_RUNNING;
+        stage->started = true;
+    }
+    pthread_mutex_unlock(&build->lock);
+    if (start) {
+        thread_start(&stage->thread, stage_run, stage);
+    }
+}
+
+int build_need_stage(struct build *build, size_t index, struct stage **out, struct error *err)
+{
+    struct stage *stage = &build->stages[index];
+    build_start_stage(build, index);
+    pthread_mutex_lock(&build->lock);
+    while (stage->status == STAGE_RUNNING) {
+        pthread_cond_wait(&build->changed, &build->lock);
+    }
+    bool done = stage->status == STAGE_DONE;
+    pthread_mutex_unlock(&build->lock);
+    if (!done) {
+        return error_set(err, ERR_CANCELLED, "a stage that this one needs failed");
+    }
+    *out = stage;
+    return 0;
+}
+
+/* Starts all stages that stage INDEX is known to need, so that they run side by side from the
+ * beginning. What only a trigger or a variable tells is started when it is needed. */
+static void start_needed(struct build *build, size_t index)
+{
+    const struct plan_stage *plan = &build->plan.stages[index];
+    struct error ignored = {0};
+    build_start_stage(build, index);
+    if (plan->parent >= 0) {
+        start_needed(build, (size_t)plan->parent);
+    }
+    for (size_t i = plan->first; i < plan->end; i++) {
+        const char *from = instruction_flag(&build->df->items[i], "from");
+        int other = -1;
+        if (from && plan_find_stage(&build->plan, from, index, &other, &ignored) == 0 &&
+            other >= 0 && build->stages[other].status == STAGE_IDLE) {
+            start_needed(build, (size_t)other);
+        }
+    }
+}
+
+/* KEY=VALUE as given, KEY from the environment. */
+static void resolve_build_args(struct build *build)
+{
+    const struct strlist *given = &build->request->build_args;
+    for (size_t i = 0; i < given->len; i++) {
+        AUTO(mem_freep) char *name = mem_strdup(given->items[i]);
+        char *equals = strchr(name, '=');
+        if (equals) {
+            *equals = '\0';
+        }
+        const char *value = equals ? equals + 1 : getenv(name);
+        if (value) {
+            strlist_env_set(&build->build_args, name, value);
+        }
+    }
+}
+
+/* SOURCE_DATE_EPOCH, else the commit's time, else 0. */
+static int find_epoch(struct build *build, struct error *err)
+{
+    const char *text = strlist_env_get(&build->build_args, "SOURCE_DATE_EPOCH");
+    text = text ? text : getenv("SOURCE_DATE_EPOCH");
+    if (!text || !text[0]) {
+        build->epoch = 0;
+        context_commit_time(build->context, &build->epoch);
+        return 0;
+    }
+    char *end = NULL;
+    long long value = strtoll(text, &end, 10);
+    if (*end != '\0' || value < 0 || value > 253402300799LL) {
+        return error_set(err, ERR_USAGE,
+                         "SOURCE_DATE_EPOCH='%s' is no number of seconds since 1970", text);
+    }
+    build->epoch = value;
+    return 0;
+}
+
+static int find_platforms(struct build *build, struct error *err)
+{
+    const struct strlist *platforms = &build->request->platforms;
+    platform_local(&build->build_platform);
+    if (platforms->len > 1) {
+        return error_set(err, ERR_USAGE,
+                         "--platform takes one platform; build the others by themselves");
+    }
+    if (platforms->len == 1) {
+        return platform_parse(platforms->items[0], &build->target_platform, err);
+    }
+    platform_local(&build->target_platform);
+    return 0;
+}
+
+static int make_plan(struct build *build, struct error *err)
+{
+    AUTO(strlist_release) struct strlist contexts = {0};
+    for (size_t i = 0; i < build->request->contexts_len; i++) {
+        strlist_add(&contexts, build->request->contexts[i].name);
+    }
+    struct plan_inputs inputs = {.build_args = &build->build_args,
+                                 .contexts = &contexts,
+                                 .build_platform = &build->build_platform,
+                                 .target_platform = &build->target_platform,
+                                 .target = build->request->target};
+    return plan_make(build->df, &inputs, &build->plan, err);
+}
+
+static int open_build(struct build *build, struct error *err)
+{
+    resolve_build_args(build);
+    if (find_platforms(build, err) != 0 ||
+        context_open(build->request, &build->context, err) != 0) {
+        return -1;
+    }
+    const struct buf *text = context_dockerfile(build->context);
+    if (find_epoch(build, err) != 0 ||
+        dockerfile_parse(buf_text(text), text->len, context_dockerfile_name(build->context),
+                         &build->df, err) != 0 ||
+        make_plan(build, err) != 0) {
+        return -1;
+    }
+    build->stages = mem_calloc(build->plan.len, sizeof *build->stages);
+    for (size_t i = 0; i < build->plan.len; i++) {
+        stage_init(&build->stages[i], build, i);
+    }
+    for (int i = (int)build->plan.target; i >= 0; i = build->plan.stages[i].parent) {
+        build->stages[i].on_target = true;
+    }
+    return finish_open_push(build, err);
+}
+
+/* Runs the stages and waits for all that were started. */
+static int run_stages(struct build *build, struct error *err)
+{
+    struct stage *target = NULL;
+    struct error own = {0};
+    start_needed(build, build->plan.target);
+    int r = build_need_stage(build, build->plan.target, &target, &own);
+    for (size_t i = 0; i < build->plan.len; i++) {
+        if (build->stages[i].started) {
+            pthread_join(build->stages[i].thread, NULL);
+        }
+    }
+    if (r != 0 || build->failed) {
+        *err = build->failed ? build->error : own;
+        return -1;
+    }
+    return 0;
+}
+
+static void warn_unused_arguments(struct build *build)
+{
+    static const char *const known[] = {
+        "SOURCE_DATE_EPOCH", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "FTP_PROXY",
+        "ftp_proxy",         "NO_PROXY",   "no_proxy",   "ALL_PROXY",   "all_proxy"};
+    for (size_t i = 0; i < build->build_args.len; i++) {
+        AUTO(mem_freep) char *name = mem_strdup(build->build_args.items[i]);
+        *strchrnul(name, '=') = '\0';
+        bool used = strlist_has(&build->plan.declared, name) ||
+                    strlist_env_get(&build->plan.automatic, name);
+        for (size_t j = 0; j < ARRAY_LEN(known); j++) {
+            used = used || strcmp(name, known[j]) == 0;
+        }
+        if (!used) {
+            event_warning(build->events, build->df->file, 0, "no ARG takes the build argument '%s'",
+                          name);
+        }
+    }
+}
+
+static void build_release(struct build *build)
+{
+    if (build->context) {
+        context_save(build->context);
+    }
+    for (size_t i = 0; build->stages && i < build->plan.len; i++) {
+        stage_release(&build->stages[i]);
+    }
+    free(build->stages);
+    push_freep(&build->push);
+    sources_release(build);
+    plan_release(&build->plan);
+    dockerfile_freep(&build->df);
+    context_freep(&build->context);
+    platform_release(&build->build_platform);
+    platform_release(&build->target_platform);
+    strlist_release(&build->build_args);
+    pool_freep(&build->pool);
+    pthread_mutex_destroy(&build->lock);
+    pthread_mutex_destroy(&build->sources_lock);
+    pthread_cond_destroy(&build->changed);
+}
+
+int build_run(const struct build_request *request, struct build_result *result, struct error *err)
+{
+    unsigned jobs = request->jobs ? request->jobs : cpu_count();
+    struct build build = {.request = request,
+                          .store = request->store,
+                          .registry = request->registry,
+                          .events = request->events,
+                          .slots = jobs,
+                          .pool = pool_new(jobs)};
+    pthread_mutex_init(&build.lock, NULL);
+    pthread_mutex_init(&build.sources_lock, NULL);
+    pthread_cond_init(&build.changed, NULL);
+    int r = open_build(&build, err);
+    if (r == 0) {
+        r = run_stages(&build, err);
+    }
+    if (r == 0) {
+        warn_unused_arguments(&build);
+        r = finish_image(&build, result, err);
+    }
+    build_release(&build);
+    return r;
+}
+
+void build_result_release(struct build_result *result)
+{
+    image_release(&result->image);
+    strlist_release(&result->pushed);
+    *result = (struct build_result){0};
+}

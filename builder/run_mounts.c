@@ -1,0 +1,381 @@
+/* The mounts of a RUN. */
+#include "builder/run_mounts.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "builder/cache_mount.h"
+#include "builder/sources.h"
+#include "oci/folder.h"
+
+#define SECRET_MAX ((size_t)512 * 1024)
+
+void run_mounts_release(struct run_mounts *m)
+{
+    struct error ignored = {0};
+    for (size_t i = 0; i < m->len; i++) {
+        run_mount_release(&m->parsed[i]);
+        free(m->targets[i]);
+        tree_unref(m->sources[i]);
+        if (m->secrets[i].data) {
+            explicit_bzero(m->secrets[i].data, m->secrets[i].len);
+        }
+        buf_release(&m->secrets[i]);
+        cache_mount_unlockp(&m->locks[i]);
+    }
+    for (size_t i = 0; i < m->temps.len; i++) {
+        file_remove_tree(store_fd(m->stage->build->store), m->temps.items[i], &ignored);
+    }
+    free(m->parsed);
+    free(m->targets);
+    free(m->sources);
+    free(m->secrets);
+    free(m->locks);
+    free(m->list);
+    strlist_release(&m->env);
+    strlist_release(&m->keep);
+    strlist_release(&m->temps);
+    *m = (struct run_mounts){0};
+}
+
+/* ENTRY of TREE as it is seen from folder DIR (SKIP bytes of path are cut). */
+static void add_below(struct tree_builder *b, const struct entry *entry, const char *dir,
+                      size_t skip)
+{
+    struct entry copy = *entry;
+    if (entry->type == ENTRY_HARDLINK && (!path_is_below(entry->link, dir) || !entry->target)) {
+        copy = *entry_inode(entry);
+    } else if (entry->type == ENTRY_HARDLINK) {
+        copy.link = entry->link + skip;
+    }
+    copy.path = entry->path + skip;
+    tree_builder_add(b, &copy);
+}
+
+/* The part of TREE at SOURCE as a tree of its own: a folder's content, or one file. */
+static int cut_out(struct tree *tree, const char *source, struct tree **out, struct error *err)
+{
+    AUTO(mem_freep) char *clean = path_clean(source ? source : "");
+    AUTO(mem_freep) char *path = NULL;
+    if (tree_resolve(tree, clean, true, &path, err) != 0) {
+        err->code = ERR_STEP;
+        return -1;
+    }
+    if (!path[0]) {
+        *out = tree_ref(tree);
+        return 0;
+    }
+    const struct entry *top = tree_find(tree, path);
+    if (!top) {
+        return error_set(err, ERR_STEP, "the mount's source '%s' does not exist", source);
+    }
+    struct tree_builder *b = tree_builder_new();
+    size_t skip = strlen(path) + 1;
+    if (top->type != ENTRY_DIR) {
+        struct entry copy = *entry_inode(top);
+        copy.path = path_name(path);
+        tree_builder_add(b, &copy);
+    } else {
+        size_t first = 0;
+        size_t end = 0;
+        struct entry root = *top;
+        root.path = "";
+        tree_builder_add(b, &root);
+        tree_below(tree, path, &first, &end);
+        for (size_t i = first; i < end; i++) {
+            add_below(b, tree_at(tree, i), path, skip);
+        }
+    }
+    *out = tree_builder_finish(b);
+    return 0;
+}
+
+static int find_source(struct run_mounts *m, size_t i, struct error *err)
+{
+    const struct run_mount *mount = &m->parsed[i];
+    bool wanted = mount->type == MOUNT_BIND || (mount->type == MOUNT_CACHE && mount->from);
+    struct tree *tree = NULL;
+    if (!wanted) {
+        return 0;
+    }
+    if (mount->from && strcmp(mount->from, "scratch") == 0) {
+        m->sources[i] = tree_empty();
+        return 0;
+    }
+    if (source_tree(m->stage->build, m->stage, mount->from, &tree, err) != 0) {
+        return -1;
+    }
+    return cut_out(tree, mount->source, &m->sources[i], err);
+}
+
+static void *one_more(void *list, size_t len, size_t size)
+{
+    char *grown = mem_realloc(list, len + 1, size);
+    memset(grown + len * size, 0, size);
+    return grown;
+}
+
+int run_mounts_read(struct stage *stage, const struct instruction *in, struct run_mounts *m,
+                    struct error *err)
+{
+    struct expander x = stage_expander(stage);
+    m->stage = stage;
+    for (size_t i = 0; i < in->flags_len; i++) {
+        if (strcmp(in->flags[i].name, "mount") != 0) {
+            continue;
+        }
+        size_t at = m->len;
+        m->parsed = one_more(m->parsed, at, sizeof *m->parsed);
+        m->targets = one_more((void *)m->targets, at, sizeof *m->targets);
+        m->sources = one_more((void *)m->sources, at, sizeof *m->sources);
+        m->secrets = one_more(m->secrets, at, sizeof *m->secrets);
+        m->locks = one_more(m->locks, at, sizeof *m->locks);
+        m->secrets[at].max = SECRET_MAX;
+        m->locks[at] = -1;
+        m->len++;
+        if (mount_parse(in->flags[i].value, &x, &m->parsed[at], err) != 0) {
+            err->column = 0;
+            return error_locate(err, stage->build->df->file, in->flags[i].line, in->flags[i].column,
+                                in->flags[i].width);
+        }
+        if (mount_target(&m->parsed[at], stage->workdir, (unsigned)at, &m->targets[at], err) != 0 ||
+            find_source(m, at, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int key_source(struct run_mounts *m, struct tree *tree, struct hasher *key,
+                      struct error *err)
+{
+    struct build *build = m->stage->build;
+    if (tree_hash_files(tree, 0, tree_len(tree), build->store, build->pool, err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < tree_len(tree); i++) {
+        step_key_entry(key, tree_at(tree, i)->path, tree_at(tree, i));
+    }
+    return 0;
+}
+
+int run_mounts_key(struct run_mounts *m, struct hasher *key, struct error *err)
+{
+    for (size_t i = 0; i < m->len; i++) {
+        const struct run_mount *mount = &m->parsed[i];
+        const uint64_t numbers[] = {mount->readonly, mount->has_uid,   mount->has_gid,
+                                    mount->has_mode, mount->uid,       mount->gid,
+                                    mount->mode,     mount->size_bytes};
+        hasher_add_text(key, mount_type_name(mount->type));
+        hasher_add_text(key, m->targets[i]);
+        hasher_add_text(key, mount->env);
+        hasher_add_text(
+            key, mount->type == MOUNT_BIND || mount->type == MOUNT_TMPFS ? NULL : mount_id(mount));
+        hasher_add_field(key, numbers, sizeof numbers);
+        if (mount->type == MOUNT_BIND && key_source(m, m->sources[i], key, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static struct sandbox_mount *add_mount(struct run_mounts *m, const char *target)
+{
+    m->list = mem_realloc(m->list, m->list_len + 1, sizeof *m->list);
+    struct sandbox_mount *mount = &m->list[m->list_len];
+    *mount = (struct sandbox_mount){.target = target};
+    m->list_len++;
+    return mount;
+}
+
+void run_mounts_add_file(struct run_mounts *m, const char *target, const void *data, size_t len,
+                         uint32_t mode)
+{
+    struct sandbox_mount *mount = add_mount(m, target);
+    mount->type = SANDBOX_FILE;
+    mount->data = data;
+    mount->data_len = len;
+    mount->mode = mode;
+    mount->readonly = true;
+}
+
+/* An absolute path in the store; kept until the release. */
+static const char *store_file(struct run_mounts *m, const char *relative)
+{
+    strlist_addf(&m->keep, "%s/%s", store_path(m->stage->build->store), relative);
+    return m->keep.items[m->keep.len - 1];
+}
+
+static int prepare_bind(struct run_mounts *m, size_t i, struct error *err)
+{
+    struct store *store = m->stage->build->store;
+    struct tree *tree = m->sources[i];
+    char *temp = NULL;
+    AUTO(fd_closep) int fd = -1;
+    if (store_temp_dir(store, &temp, err) != 0) {
+        return -1;
+    }
+    strlist_take(&m->temps, temp);
+    if (file_open(store_fd(store), temp, O_RDONLY | O_DIRECTORY, 0, &fd, err) != 0) {
+        return -1;
+    }
+    const struct entry *only = tree_len(tree) == 1 ? tree_at(tree, 0) : NULL;
+    bool file = m->parsed[i].source && only && only->type != ENTRY_DIR && only->path[0] &&
+                strcmp(path_name(m->parsed[i].source), only->path) == 0;
+    fchmod(fd, 0755);
+    if (unpack_tree(tree, fd, UNPACK_PLAIN, TIMES_KEEP, err) != 0) {
+        return error_wrap(err, "preparing the mount on %s", m->targets[i]);
+    }
+    AUTO(mem_freep) char *path = file ? path_join(temp, only->path) : mem_strdup(temp);
+    struct sandbox_mount *mount = add_mount(m, m->targets[i]);
+    mount->type = SANDBOX_BIND;
+    mount->source = store_file(m, path);
+    mount->readonly = m->parsed[i].readonly;
+    return 0;
+}
+
+static int prepare_cache(struct run_mounts *m, size_t i, struct error *err)
+{
+    const struct run_mount *parsed = &m->parsed[i];
+    struct cache_mount_spec spec = {.id = mount_id(parsed),
+                                    .sharing = parsed->sharing,
+                                    .uid = parsed->has_uid ? parsed->uid : 0,
+                                    .gid = parsed->has_gid ? parsed->gid : 0,
+                                    .mode = parsed->has_mode ? parsed->mode : 0755,
+                                    .content = m->sources[i]};
+    char *path = NULL;
+    if (cache_mount_open(m->stage->build->store, &spec, &path, &m->locks[i], err) != 0) {
+        return error_wrap(err, "cache mount '%s'", spec.id);
+    }
+    strlist_take(&m->keep, path);
+    struct sandbox_mount *mount = add_mount(m, m->targets[i]);
+    mount->type = SANDBOX_BIND;
+    mount->source = store_file(m, path);
+    mount->readonly = parsed->readonly;
+    return 0;
+}
+
+static const struct build_secret *find_secret(const struct build_request *request, const char *id)
+{
+    for (size_t i = 0; i < request->secrets_len; i++) {
+        if (strcmp(request->secrets[i].id, id) == 0) {
+            return &request->secrets[i];
+        }
+    }
+    return NULL;
+}
+
+static int read_secret(const struct build_secret *secret, struct buf *out, struct error *err)
+{
+    if (!secret->env) {
+        if (file_read(AT_FDCWD, secret->file, SECRET_MAX, out, NULL, err) != 0) {
+            err->code = ERR_USAGE;
+            return -1;
+        }
+        return 0;
+    }
+    const char *value = getenv(secret->env);
+    if (!value || !buf_try_append(out, value, strlen(value))) {
+        return error_set(err, ERR_USAGE, "the environment has no %s for the secret '%s'",
+                         secret->env, secret->id);
+    }
+    return 0;
+}
+
+static int prepare_secret(struct run_mounts *m, size_t i, struct error *err)
+{
+    const struct run_mount *parsed = &m->parsed[i];
+    const char *id = mount_id(parsed);
+    const struct build_secret *secret = find_secret(m->stage->build->request, id);
+    if (!secret) {
+        return parsed->required ? error_set(err, ERR_USAGE,
+                                            "the secret '%s' is required; pass --secret "
+                                            "id=%s,src=FILE",
+                                            id, id)
+                                : 0;
+    }
+    if (read_secret(secret, &m->secrets[i], err) != 0) {
+        return -1;
+    }
+    if (parsed->env) {
+        strlist_addf(&m->env, "%s=%s", parsed->env, buf_text(&m->secrets[i]));
+    }
+    if (m->targets[i]) {
+        run_mounts_add_file(m, m->targets[i], buf_text(&m->secrets[i]), m->secrets[i].len,
+                            parsed->has_mode ? parsed->mode : 0400);
+        m->list[m->list_len - 1].uid = parsed->has_uid ? parsed->uid : 0;
+        m->list[m->list_len - 1].gid = parsed->has_gid ? parsed->gid : 0;
+    }
+    return 0;
+}
+
+/* --ssh default[=SOCKET] */
+static const char *ssh_socket(const struct build_request *request, const char *id)
+{
+    const char *ssh = request->ssh;
+    size_t len = strlen(id);
+    if (!ssh || strncmp(ssh, id, len) != 0 || (ssh[len] != '\0' && ssh[len] != '=')) {
+        return NULL;
+    }
+    return ssh[len] == '=' ? ssh + len + 1 : getenv("SSH_AUTH_SOCK");
+}
+
+static int prepare_ssh(struct run_mounts *m, size_t i, struct error *err)
+{
+    const struct run_mount *parsed = &m->parsed[i];
+    const char *id = mount_id(parsed);
+    const char *socket = ssh_socket(m->stage->build->request, id);
+    if (!socket || !socket[0]) {
+        return parsed->required
+                   ? error_set(err, ERR_USAGE, "an ssh agent is required; pass --ssh %s=SOCKET", id)
+                   : 0;
+    }
+    struct sandbox_mount *mount = add_mount(m, m->targets[i]);
+    mount->type = SANDBOX_BIND;
+    mount->source = socket;
+    strlist_addf(&m->env, "SSH_AUTH_SOCK=%s", m->targets[i]);
+    return 0;
+}
+
+static void prepare_tmpfs(struct run_mounts *m, size_t i)
+{
+    struct sandbox_mount *mount = add_mount(m, m->targets[i]);
+    mount->type = SANDBOX_TMPFS;
+    mount->size_bytes = m->parsed[i].size_bytes;
+    mount->mode = 01777;
+}
+
+int run_mounts_prepare(struct run_mounts *m, struct error *err)
+{
+    for (size_t i = 0; i < m->len; i++) {
+        int r = 0;
+        switch (m->parsed[i].type) {
+        case MOUNT_BIND:
+            r = prepare_bind(m, i, err);
+            break;
+        case MOUNT_CACHE:
+            r = prepare_cache(m, i, err);
+            break;
+        case MOUNT_TMPFS:
+            prepare_tmpfs(m, i);
+            break;
+        case MOUNT_SECRET:
+            r = prepare_secret(m, i, err);
+            break;
+        case MOUNT_SSH:
+            r = prepare_ssh(m, i, err);
+            break;
+        }
+        if (r != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,41 @@
+/*
+ * The mounts of a RUN: from `--mount=...` to what the sandbox is told.
+ *
+ *     run_mounts_read(stage, in, &mounts, err)       parses, finds sources; no slot may be held
+ *     run_mounts_key(&mounts, key, err)              what of them the step depends on
+ *     run_mounts_prepare(&mounts, err)               folders, caches, secrets: fills list and env
+ *     run_mounts_release(&mounts)                    always: gives caches back, removes folders
+ */
+#ifndef SLIPWAY_BUILDER_RUN_MOUNTS_H
+#define SLIPWAY_BUILDER_RUN_MOUNTS_H
+
+#include "builder/mount.h"
+#include "builder/stage.h"
+
+struct run_mounts {
+    struct stage *stage;
+    struct run_mount *parsed;
+    char **targets;        /* absolute; NULL: a secret that only goes to its variable */
+    struct tree **sources; /* bind, and cache with from: what it starts with, from its root */
+    size_t len;
+
+    struct sandbox_mount *list; /* after run_mounts_prepare() */
+    size_t list_len;
+    struct strlist env;   /* KEY=VALUE that mounts bring */
+    struct strlist keep;  /* strings that `list` borrows */
+    struct strlist temps; /* folders to remove, relative to store_fd() */
+    struct buf *secrets;  /* contents, one per mount */
+    int *locks;           /* of cache mounts, one per mount, -1: none */
+};
+
+int run_mounts_read(struct stage *stage, const struct instruction *in, struct run_mounts *out,
+                    struct error *err);
+int run_mounts_key(struct run_mounts *mounts, struct hasher *key, struct error *err);
+int run_mounts_prepare(struct run_mounts *mounts, struct error *err);
+void run_mounts_release(struct run_mounts *mounts);
+
+/* Adds a file that is mounted at TARGET (a script of a here-document); DATA is borrowed. */
+void run_mounts_add_file(struct run_mounts *mounts, const char *target, const void *data,
+                         size_t len, uint32_t mode);
+
+#endif

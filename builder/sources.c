@@ -1,0 +1,216 @@
+/* Images, stages and contexts as sources of files. */
+#include "builder/sources.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "builder/stage.h"
+#include "oci/config.h"
+#include "oci/images.h"
+#include "oci/layout.h"
+
+#define IMAGE_SCHEME "docker-image://"
+#define LAYOUT_SCHEME "oci-layout://"
+
+static bool has_scheme(const char *value, const char *scheme)
+{
+    return strncmp(value, scheme, strlen(scheme)) == 0;
+}
+
+/* The image NAME for PLATFORM: manifest and config; its layers are fetched when needed. */
+static int get_image(struct build *build, const char *name, const struct platform *platform,
+                     struct image *out, struct error *err)
+{
+    struct reference ref = {0};
+    if (reference_parse(name, &ref, err) != 0) {
+        return -1;
+    }
+    enum resolve_policy policy =
+        build->request->pull == PULL_ALWAYS ? RESOLVE_REGISTRY : RESOLVE_STORE_FIRST;
+    int r = registry_get_image(build->registry, &ref, platform, policy, out, err);
+    reference_release(&ref);
+    return r;
+}
+
+/* The image in the layout VALUE, "DIR[:TAG]". */
+static int get_layout(struct build *build, const char *value, const struct platform *platform,
+                      struct image *out, struct error *err)
+{
+    AUTO(mem_freep) char *dir = mem_strdup(value);
+    char *colon = strrchr(dir, ':');
+    const char *tag = NULL;
+    if (colon && !strchr(colon, '/')) {
+        *colon = '\0';
+        tag = colon + 1;
+    }
+    struct layout_image *images = NULL;
+    size_t len = 0;
+    if (layout_read(build->store, dir, &images, &len, err) != 0) {
+        return -1;
+    }
+    const struct layout_image *found = len == 1 && !tag ? &images[0] : NULL;
+    for (size_t i = 0; i < len && !found; i++) {
+        const char *name = images[i].name;
+        const char *end = name ? strrchr(name, ':') : NULL;
+        if (name && strcmp(end ? end + 1 : name, tag ? tag : "latest") == 0) {
+            found = &images[i];
+        }
+    }
+    int r = found ? images_load(build->store, &found->descriptor, platform, out, err)
+                  : error_set(err, ERR_USAGE, "the layout '%s' has no image tagged '%s'", dir,
+                              tag ? tag : "latest");
+    layout_images_release(images, len);
+    return r;
+}
+
+static const struct named_context *find_context(const struct build *build, const char *name)
+{
+    for (size_t i = 0; i < build->request->contexts_len; i++) {
+        if (strcmp(build->request->contexts[i].name, name) == 0) {
+            return &build->request->contexts[i];
+        }
+    }
+    return NULL;
+}
+
+static int get_named_image(struct build *build, const struct named_context *spec,
+                           const struct platform *platform, struct image *out, struct error *err)
+{
+    if (has_scheme(spec->value, IMAGE_SCHEME)) {
+        return get_image(build, spec->value + strlen(IMAGE_SCHEME), platform, out, err);
+    }
+    if (has_scheme(spec->value, LAYOUT_SCHEME)) {
+        return get_layout(build, spec->value + strlen(LAYOUT_SCHEME), platform, out, err);
+    }
+    return error_set(err, ERR_USAGE,
+                     "the build context '%s' (%s) is no image; FROM takes docker-image://NAME or "
+                     "oci-layout://DIR",
+                     spec->name, spec->value);
+}
+
+int source_base_image(struct build *build, const char *name, const struct platform *platform,
+                      struct stack *out, json_t **config_out, struct error *err)
+{
+    const struct named_context *spec = find_context(build, name);
+    struct image image = {0};
+    int r = spec ? get_named_image(build, spec, platform, &image, err)
+                 : get_image(build, name, platform, &image, err);
+    if (r != 0) {
+        return -1;
+    }
+    stack_init_image(out, build->store, build->registry, &image);
+    *config_out = json_incref(image.config_json);
+    image_release(&image);
+    return 0;
+}
+
+/* The image NAME as a stack that lives as long as the build; opened by the first who asks. */
+static int image_stack(struct build *build, const char *name, struct stack **out, struct error *err)
+{
+    for (struct source_image *i = build->images; i; i = i->next) {
+        if (strcmp(i->name, name) == 0) {
+            *out = &i->stack;
+            return 0;
+        }
+    }
+    struct source_image *image = mem_calloc(1, sizeof *image);
+    AUTO(json_freep) json_t *config = NULL;
+    if (source_base_image(build, name, &build->target_platform, &image->stack, &config, err) != 0) {
+        free(image);
+        return -1;
+    }
+    image->name = mem_strdup(name);
+    image->next = build->images;
+    build->images = image;
+    *out = &image->stack;
+    return 0;
+}
+
+static struct opened_context *opened(struct build *build, const struct named_context *spec)
+{
+    if (!build->contexts) {
+        build->contexts = mem_calloc(build->request->contexts_len, sizeof *build->contexts);
+    }
+    return &build->contexts[spec - build->request->contexts];
+}
+
+static int named_tree(struct build *build, const struct named_context *spec, struct tree **out,
+                      struct error *err)
+{
+    if (has_scheme(spec->value, IMAGE_SCHEME) || has_scheme(spec->value, LAYOUT_SCHEME)) {
+        struct stack *stack = NULL;
+        return image_stack(build, spec->name, &stack, err) == 0 ? stack_tree(stack, out, err) : -1;
+    }
+    struct opened_context *c = opened(build, spec);
+    if (!c->context && context_open_named(build->request, spec->value, &c->context, err) != 0) {
+        return error_wrap(err, "the build context '%s'", spec->name);
+    }
+    return context_tree(c->context, out, err);
+}
+
+/* What is opened once for all stages: images and named contexts. */
+static int shared_tree(struct build *build, const char *from, struct tree **out, struct error *err)
+{
+    const struct named_context *spec = find_context(build, from);
+    if (spec) {
+        return named_tree(build, spec, out, err);
+    }
+    struct stack *stack = NULL;
+    return image_stack(build, from, &stack, err) == 0 ? stack_tree(stack, out, err) : -1;
+}
+
+int source_tree(struct build *build, const struct stage *stage, const char *from, struct tree **out,
+                struct error *err)
+{
+    if (!from || !from[0]) {
+        return context_tree(build->context, out, err);
+    }
+    int index = -1;
+    if (!find_context(build, from) &&
+        plan_find_stage(&build->plan, from, stage->index, &index, err) != 0) {
+        return -1;
+    }
+    if (index < 0) {
+        pthread_mutex_lock(&build->sources_lock);
+        int r = shared_tree(build, from, out, err);
+        pthread_mutex_unlock(&build->sources_lock);
+        return r;
+    }
+    struct stage *other = NULL;
+    if (build_need_stage(build, (size_t)index, &other, err) != 0) {
+        return -1;
+    }
+    pthread_mutex_lock(&other->stack_lock);
+    int r = stack_tree(&other->stack, out, err);
+    pthread_mutex_unlock(&other->stack_lock);
+    return r;
+}
+
+char *source_name(struct build *build, const char *from, const char *path)
+{
+    if (!from || !from[0]) {
+        AUTO(mem_freep) char *why = context_why_excluded(build->context, path);
+        return mem_printf("the build context%s", why);
+    }
+    return mem_printf("'%s'", from);
+}
+
+void sources_release(struct build *build)
+{
+    for (size_t i = 0; build->contexts && i < build->request->contexts_len; i++) {
+        if (build->contexts[i].context) {
+            context_save(build->contexts[i].context);
+        }
+        context_freep(&build->contexts[i].context);
+    }
+    free(build->contexts);
+    build->contexts = NULL;
+    while (build->images) {
+        struct source_image *image = build->images;
+        build->images = image->next;
+        stack_release(&image->stack);
+        free(image->name);
+        free(image);
+    }
+}

@@ -1,0 +1,27 @@
+/*
+ * Where steps take files from besides the stage itself: the build context, other stages, images and
+ * named contexts; and the images that stages start from.
+ */
+#ifndef SLIPWAY_BUILDER_SOURCES_H
+#define SLIPWAY_BUILDER_SOURCES_H
+
+#include "builder/build_internal.h"
+
+/* The layers and config of the base image NAME for PLATFORM (a named context of that name counts
+ * first). OUT and *CONFIG_OUT are the caller's. */
+int source_base_image(struct build *build, const char *name, const struct platform *platform,
+                      struct stack *out, json_t **config_out, struct error *err);
+
+/* The tree that --from=FROM means in STAGE (waits for another stage; fetches an image); NULL: the
+ * build context. Borrowed: lives as long as the build. No slot may be held. */
+int source_tree(struct build *build, const struct stage *stage, const char *from, struct tree **out,
+                struct error *err);
+
+/* What a file that is missing from FROM's tree is missing from, in words: "the build context
+ * (excluded by .dockerignore line 3)". The caller's. */
+char *source_name(struct build *build, const char *from, const char *path);
+
+/* Frees what sources were opened. */
+void sources_release(struct build *build);
+
+#endif

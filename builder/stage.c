@@ -1,0 +1,231 @@
+/* A stage's life: what it starts from, its triggers, its instructions one after the other. */
+#include "builder/stage.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cancel.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "builder/sources.h"
+#include "oci/config.h"
+
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+void stage_init(struct stage *stage, struct build *build, size_t index)
+{
+    stage->build = build;
+    stage->index = index;
+    stage->plan = &build->plan.stages[index];
+    pthread_mutex_init(&stage->stack_lock, NULL);
+    const struct strlist *filter = &build->request->no_cache_filter;
+    stage->no_cache =
+        build->request->no_cache || (stage->plan->name && strlist_has(filter, stage->plan->name));
+}
+
+void stage_release(struct stage *stage)
+{
+    pthread_mutex_destroy(&stage->stack_lock);
+    stack_release(&stage->stack);
+    json_freep(&stage->config);
+    platform_release(&stage->platform);
+    strlist_release(&stage->env);
+    strlist_release(&stage->args);
+    strlist_release(&stage->shell);
+    free(stage->workdir);
+    stage->workdir = NULL;
+}
+
+static const char *lookup(void *ctx, const char *name)
+{
+    const struct stage *stage = ctx;
+    const char *value = strlist_env_get(&stage->env, name);
+    return value ? value : strlist_env_get(&stage->args, name);
+}
+
+struct expander stage_expander(struct stage *stage)
+{
+    return (struct expander){.get = lookup, .ctx = stage, .escape = stage->build->df->escape};
+}
+
+static int located(struct stage *stage, const struct instruction *in, struct error *err)
+{
+    err->column = 0;
+    return dockerfile_locate(err, stage->build->df->file, in);
+}
+
+int stage_expand(struct stage *stage, const struct instruction *in, const char *word, char **out,
+                 struct error *err)
+{
+    struct expander x = stage_expander(stage);
+    return expand_word(&x, word, out, err) == 0 ? 0 : located(stage, in, err);
+}
+
+int stage_expand_words(struct stage *stage, const struct instruction *in, const char *word,
+                       struct strlist *out, struct error *err)
+{
+    struct expander x = stage_expander(stage);
+    return expand_words(&x, word, out, err) == 0 ? 0 : located(stage, in, err);
+}
+
+char *stage_path(const struct stage *stage, const char *path)
+{
+    AUTO(mem_freep) char *joined = path_join(stage->workdir, path);
+    size_t len = strlen(path);
+    bool folder = (len > 0 && path[len - 1] == '/') || strcmp(path, ".") == 0 ||
+                  (len > 1 && strcmp(path + len - 2, "/.") == 0);
+    return mem_printf("/%s%s", joined, folder && joined[0] ? "/" : "");
+}
+
+void stage_note(struct stage *stage, const char *created_by)
+{
+    config_add_history(stage->config, stage->build->epoch, created_by, true);
+}
+
+/* The variables that the base's config brings. */
+static void take_config(struct stage *stage)
+{
+    config_get_list(stage->config, "Env", &stage->env);
+    if (!strlist_env_get(&stage->env, "PATH")) {
+        strlist_env_set(&stage->env, "PATH", DEFAULT_PATH);
+        config_set_list(stage->config, "Env", &stage->env);
+    }
+    config_get_list(stage->config, "Shell", &stage->shell);
+    if (stage->shell.len == 0) {
+        strlist_add(&stage->shell, "/bin/sh");
+        strlist_add(&stage->shell, "-c");
+    }
+    stage->workdir = path_clean_absolute(config_get_text(stage->config, "WorkingDir"));
+    platform_release(&stage->platform);
+    config_platform(stage->config, &stage->platform);
+}
+
+static int from_parent(struct stage *stage, struct error *err)
+{
+    struct stage *parent = NULL;
+    if (build_need_stage(stage->build, (size_t)stage->plan->parent, &parent, err) != 0) {
+        return -1;
+    }
+    pthread_mutex_lock(&parent->stack_lock);
+    stack_copy(&parent->stack, &stage->stack);
+    pthread_mutex_unlock(&parent->stack_lock);
+    stage->config = config_inherit(parent->config);
+    strlist_add_all(&stage->args, &parent->args);
+    return 0;
+}
+
+static int from_image(struct stage *stage, struct error *err)
+{
+    struct platform platform = {0};
+    if (stage->plan->platform) {
+        if (platform_parse(stage->plan->platform, &platform, err) != 0) {
+            return -1;
+        }
+    } else {
+        platform_copy(&stage->build->target_platform, &platform);
+    }
+    int r = 0;
+    if (stage->plan->scratch) {
+        stack_init(&stage->stack, stage->build->store, stage->build->registry);
+        stage->config = config_new(&platform);
+    } else {
+        AUTO(json_freep) json_t *config = NULL;
+        r = source_base_image(stage->build, stage->plan->base, &platform, &stage->stack, &config,
+                              err);
+        if (r == 0) {
+            stage->config = config_inherit(config);
+        }
+    }
+    platform_release(&platform);
+    return r;
+}
+
+static int start_from(struct stage *stage, struct error *err)
+{
+    int r = stage->plan->parent >= 0 ? from_parent(stage, err) : from_image(stage, err);
+    if (r != 0) {
+        return located(stage, stage->plan->from, err);
+    }
+    take_config(stage);
+    return 0;
+}
+
+static int dispatch(struct stage *stage, const struct instruction *in, struct error *err)
+{
+    switch (in->type) {
+    case INSTRUCTION_ARG:
+        return stage_arg(stage, in, err);
+    case INSTRUCTION_COPY:
+    case INSTRUCTION_ADD:
+        return stage_copy(stage, in, err);
+    case INSTRUCTION_RUN:
+        return stage_run_command(stage, in, err);
+    case INSTRUCTION_WORKDIR:
+        return stage_workdir(stage, in, err);
+    default:
+        return stage_meta(stage, in, err);
+    }
+}
+
+static int one_instruction(struct stage *stage, const struct instruction *in, struct error *err)
+{
+    if (build_check(stage->build, err) != 0) {
+        return -1;
+    }
+    if (dispatch(stage, in, err) != 0) {
+        return dockerfile_locate(err, stage->build->df->file, in);
+    }
+    return 0;
+}
+
+/* ONBUILD instructions of the base come before the stage's own. */
+static int run_triggers(struct stage *stage, struct error *err)
+{
+    AUTO(strlist_release) struct strlist triggers = {0};
+    config_get_list(stage->config, "OnBuild", &triggers);
+    config_set_list(stage->config, "OnBuild", NULL);
+    const struct instruction *from = stage->plan->from;
+    for (size_t i = 0; i < triggers.len; i++) {
+        AUTO(dockerfile_freep) struct dockerfile *df = NULL;
+        if (dockerfile_parse_trigger(triggers.items[i], stage->build->df->file, from->line, &df,
+                                     err) != 0) {
+            return error_wrap(err, "ONBUILD of '%s'", stage->plan->base);
+        }
+        for (size_t j = 0; j < df->len; j++) {
+            if (one_instruction(stage, &df->items[j], err) != 0) {
+                return error_wrap(err, "ONBUILD of '%s'", stage->plan->base);
+            }
+        }
+    }
+    return 0;
+}
+
+static int run_all(struct stage *stage, struct error *err)
+{
+    const struct dockerfile *df = stage->build->df;
+    if (start_from(stage, err) != 0 || run_triggers(stage, err) != 0) {
+        return -1;
+    }
+    for (size_t i = stage->plan->first; i < stage->plan->end; i++) {
+        if (one_instruction(stage, &df->items[i], err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+void *stage_run(void *arg)
+{
+    struct stage *stage = arg;
+    struct build *build = stage->build;
+    struct error err = {0};
+    int r = run_all(stage, &err);
+    if (r != 0) {
+        build_fail(build, &err);
+    }
+    pthread_mutex_lock(&build->lock);
+    stage->status = r == 0 ? STAGE_DONE : STAGE_FAILED;
+    pthread_cond_broadcast(&build->changed);
+    pthread_mutex_unlock(&build->lock);
+    return NULL;
+}

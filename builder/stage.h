@@ -1,0 +1,93 @@
+/*
+ * A stage while it is being built: the layers so far, the config so far, and the variables in
+ * scope.
+ *
+ * stage_run() is the stage's thread. Each kind of instruction lives in a file of its own (meta.c,
+ * arguments.c, step_copy.c, step_run.c, step_workdir.c); what makes a layer goes through
+ * stage_step(), which asks the cache first.
+ */
+#ifndef SLIPWAY_BUILDER_STAGE_H
+#define SLIPWAY_BUILDER_STAGE_H
+
+#include "builder/build_internal.h"
+#include "builder/expand.h"
+#include "builder/step_cache.h"
+
+enum stage_status { STAGE_IDLE, STAGE_RUNNING, STAGE_DONE, STAGE_FAILED };
+
+struct stage {
+    struct build *build;
+    size_t index;
+    const struct plan_stage *plan;
+    enum stage_status status; /* under build->lock */
+    pthread_t thread;
+    bool started; /* the thread is to be joined */
+
+    pthread_mutex_t stack_lock; /* once the stage is done, others read its stack */
+    struct stack stack;
+    json_t *config;
+    struct platform platform;
+    struct strlist env;   /* KEY=VALUE as in the config */
+    struct strlist args;  /* ARGs in scope that have a value, KEY=VALUE */
+    struct strlist shell; /* SHELL, or the default */
+    char *workdir;        /* absolute */
+    bool cmd_set;         /* this Dockerfile set CMD */
+    bool on_target;       /* its layers are the result's */
+    bool no_cache;        /* --no-cache, or its name is in --no-cache-filter */
+    size_t step, steps;   /* for the display: done and in all */
+};
+
+/* Readies a zeroed struct. */
+void stage_init(struct stage *stage, struct build *build, size_t index);
+
+/* Thread function; ARG is the struct stage. */
+void *stage_run(void *arg);
+void stage_release(struct stage *stage);
+
+/* Expands WORD of IN with the stage's variables; errors are located. The result is the caller's. */
+int stage_expand(struct stage *stage, const struct instruction *in, const char *word, char **out,
+                 struct error *err);
+
+/* The same, split into words that are added to OUT. */
+int stage_expand_words(struct stage *stage, const struct instruction *in, const char *word,
+                       struct strlist *out, struct error *err);
+
+/* An expander over the stage's variables (ENV before ARG). */
+struct expander stage_expander(struct stage *stage);
+
+/* PATH, relative to the stage's WORKDIR unless absolute, clean and absolute. A final "/" or "/."
+ * stays as "/". The result is the caller's. */
+char *stage_path(const struct stage *stage, const char *path);
+
+/* A step that may make a layer. */
+struct step {
+    const struct instruction *in;
+    const char *created_by; /* the line of history, and the display's after [stage n/m] */
+    struct hasher *key;     /* all that it depends on; stage_step() finishes it */
+    bool no_cache;          /* run it in any case */
+    bool exclusive;         /* builds of several processes that need it do it once */
+    /* Makes the difference, which is the caller's; NULL or empty: nothing changed. NUMBER is the
+     * display's. */
+    int (*make)(void *ctx, uint64_t number, struct tree **diff_out, struct error *err);
+    /* The layer is written: what else is to be done with it; may be NULL. */
+    int (*keep)(void *ctx, const struct layer *layer, struct error *err);
+    void *ctx;
+};
+
+/* Takes STEP's result from the cache or makes it, and adds it to layers and history. */
+int stage_step(struct stage *stage, const struct step *step, struct error *err);
+
+/* Begins a step's key on the stage's layers. */
+struct hasher *stage_key(struct stage *stage, const char *what);
+
+/* The instructions, by kind. */
+int stage_meta(struct stage *stage, const struct instruction *in, struct error *err);
+int stage_arg(struct stage *stage, const struct instruction *in, struct error *err);
+int stage_copy(struct stage *stage, const struct instruction *in, struct error *err);
+int stage_run_command(struct stage *stage, const struct instruction *in, struct error *err);
+int stage_workdir(struct stage *stage, const struct instruction *in, struct error *err);
+
+/* Adds a line of history for an instruction that makes no layer. */
+void stage_note(struct stage *stage, const char *created_by);
+
+#endif

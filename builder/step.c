@@ -1,0 +1,142 @@
+/* A step that may make a layer: from the cache, or made, written and remembered. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "builder/stage.h"
+#include "oci/config.h"
+
+struct hasher *stage_key(struct stage *stage, const char *what)
+{
+    struct digest chain;
+    stack_chain(&stage->stack, &chain);
+    return step_key_new(&chain, &stage->build->request->layer, what);
+}
+
+/* "[builder 2/5] RUN make" */
+static char *title(struct stage *stage, const struct instruction *in)
+{
+    const char *name = stage->plan->name;
+    AUTO(mem_freep) char *number = mem_printf("%zu", stage->index);
+    bool several = stage->build->plan.len > 1;
+    const char *label = several ? (name ? name : number) : "";
+    AUTO(mem_freep)
+    char *head = mem_printf("[%s%s%zu/%zu]", label, several ? " " : "", stage->step, stage->steps);
+    return mem_printf("%s %s", head, in->original);
+}
+
+static void post_start(struct stage *stage, uint64_t number, const struct instruction *in)
+{
+    AUTO(mem_freep) char *name = title(stage, in);
+    struct event event = {.type = EVENT_STEP_START, .step = number, .name = name};
+    event_post(stage->build->events, &event);
+}
+
+static void post_end(struct stage *stage, uint64_t number, enum event_status status,
+                     const struct step_result *result)
+{
+    AUTO(mem_freep) char *text = NULL;
+    if (result && !result->empty) {
+        double size = (double)result->layer.blob.size;
+        text = size >= 1e6 ? mem_printf("layer of %.1f MB", size / 1e6)
+                           : mem_printf("layer of %.1f kB", size / 1e3);
+    }
+    struct event event = {.type = EVENT_STEP_END, .step = number, .status = status, .text = text};
+    event_post(stage->build->events, &event);
+}
+
+/* Layers of the result go to the registry as they come, from the first new one on: until then the
+ * registry may well have everything. */
+static void push_layers(struct stage *stage, bool is_new)
+{
+    struct build *build = stage->build;
+    if (!build->push || !stage->on_target) {
+        return;
+    }
+    if (is_new && !build->pushing) {
+        build->pushing = true;
+        for (size_t i = 0; i < stage->stack.len; i++) {
+            push_add_blob(build->push, &stage->stack.layers[i].blob);
+        }
+    } else if (build->pushing) {
+        push_add_blob(build->push, &stage->stack.layers[stage->stack.len - 1].blob);
+    }
+}
+
+static int make(struct stage *stage, const struct step *step, uint64_t number,
+                struct step_result *result, struct tree **diff_out, struct error *err)
+{
+    struct build *build = stage->build;
+    AUTO(tree_unrefp) struct tree *diff = NULL;
+    build_slot_take(build);
+    int r = build_check(build, err);
+    if (r == 0) {
+        r = step->make(step->ctx, number, &diff, err);
+    }
+    result->empty = !diff || tree_len(diff) == 0;
+    if (r == 0 && !result->empty) {
+        r = layer_write(build->store, build->pool, diff, &build->request->layer, &result->layer,
+                        err);
+    }
+    if (r == 0 && !result->empty && step->keep) {
+        r = step->keep(step->ctx, &result->layer, err);
+    }
+    build_slot_give(build);
+    if (r == 0) {
+        *diff_out = MEM_STEAL(diff);
+    }
+    return r;
+}
+
+static int find_or_make(struct stage *stage, const struct step *step, const struct digest *key,
+                        uint64_t number, struct step_result *result, struct tree **diff_out,
+                        bool *cached_out, struct error *err)
+{
+    struct store *store = stage->build->store;
+    bool use = !stage->no_cache && !step->no_cache;
+    bool found = false;
+    if (use && step_cache_get(store, key, &found, result, err) != 0) {
+        return -1;
+    }
+    AUTO(store_unlockp) int lock = -1;
+    if (use && !found && step->exclusive) {
+        char name[DIGEST_HEX_SIZE];
+        digest_hex(key, name);
+        if (store_lock(store, name, &lock, err) != 0 ||
+            step_cache_get(store, key, &found, result, err) != 0) {
+            return -1;
+        }
+    }
+    *cached_out = found;
+    if (found) {
+        return 0;
+    }
+    if (make(stage, step, number, result, diff_out, err) != 0) {
+        return -1;
+    }
+    return step_cache_put(store, key, result, err);
+}
+
+int stage_step(struct stage *stage, const struct step *step, struct error *err)
+{
+    struct digest key;
+    struct step_result result = {0};
+    AUTO(tree_unrefp) struct tree *diff = NULL;
+    bool cached = false;
+    uint64_t number = build_step_number(stage->build);
+    hasher_finish(step->key, &key);
+    stage->step++;
+    post_start(stage, number, step->in);
+    if (find_or_make(stage, step, &key, number, &result, &diff, &cached, err) != 0) {
+        post_end(stage, number, err->code == ERR_CANCELLED ? STATUS_CANCELLED : STATUS_FAILED,
+                 NULL);
+        return -1;
+    }
+    if (!result.empty) {
+        stack_push(&stage->stack, &result.layer, diff);
+        push_layers(stage, !cached);
+    }
+    config_add_history(stage->config, stage->build->epoch, step->created_by, result.empty);
+    post_end(stage, number, cached ? STATUS_CACHED : STATUS_DONE, &result);
+    return 0;
+}

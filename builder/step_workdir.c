@@ -1,0 +1,62 @@
+/* WORKDIR: the folder that the next instructions start in; made where it is missing. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/path.h"
+#include "builder/edit.h"
+#include "builder/stage.h"
+#include "oci/config.h"
+
+struct workdir {
+    struct stage *stage;
+    const char *path;
+};
+
+static int make_workdir(void *ctx, uint64_t number, struct tree **diff_out, struct error *err)
+{
+    (void)number;
+    const struct workdir *w = ctx;
+    static const struct owner root = {0, 0};
+    struct tree *base = NULL;
+    if (stack_tree(&w->stage->stack, &base, err) != 0) {
+        return -1;
+    }
+    AUTO(edit_freep) struct edit *edit = edit_new(base);
+    AUTO(mem_freep) char *real = NULL;
+    if (edit_resolve(edit, w->path, true, &real, err) != 0) {
+        err->code = ERR_STEP;
+        return -1;
+    }
+    const struct entry *there = real[0] ? edit_find(edit, real) : NULL;
+    if ((!there || there->type != ENTRY_DIR) && edit_make_dirs(edit, real, &root, err) != 0) {
+        return -1;
+    }
+    *diff_out = edit_finish(MEM_STEAL(edit));
+    return 0;
+}
+
+int stage_workdir(struct stage *stage, const struct instruction *in, struct error *err)
+{
+    AUTO(mem_freep) char *word = NULL;
+    if (stage_expand(stage, in, in->args.items[0], &word, err) != 0) {
+        return -1;
+    }
+    if (!word[0]) {
+        return error_set(err, ERR_USAGE, "WORKDIR: the path is empty");
+    }
+    AUTO(mem_freep) char *joined = path_join(stage->workdir, word);
+    AUTO(mem_freep) char *path = mem_printf("/%s", joined);
+    AUTO(mem_freep) char *line = mem_printf("WORKDIR %s", path);
+    struct workdir w = {.stage = stage, .path = path};
+    AUTO(hasher_freep) struct hasher *key = stage_key(stage, "WORKDIR");
+    hasher_add_text(key, path);
+    struct step step = {.in = in, .created_by = line, .key = key, .make = make_workdir, .ctx = &w};
+    if (stage_step(stage, &step, err) != 0) {
+        return -1;
+    }
+    config_set_text(stage->config, "WorkingDir", path);
+    free(stage->workdir);
+    stage->workdir = MEM_STEAL(path);
+    return 0;
+}
