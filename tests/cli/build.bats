@@ -239,3 +239,16 @@ END
         equal "$(manifest_digest "$REGISTRY/crowd:1")" "$(manifest_digest "$REGISTRY/crowd:$n")"
     done
 }
+
+@test "build: memory is bounded: a file of 600 MB takes no more than 300 MB" {
+    mkdir app
+    printf 'FROM scratch\nCOPY big /\n' >app/Dockerfile
+    head -c 600M /dev/zero | openssl enc -aes-128-ctr -nosalt -pass pass:x 2>/dev/null >app/big
+    python3 - "$SLIPWAY" <<'END'
+import resource, subprocess, sys
+subprocess.run([sys.argv[1], "build", "--progress=quiet", "app"], check=True, stdout=subprocess.DEVNULL)
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
+print("peak: %d MB" % peak)
+assert peak < 300
+END
+}
