@@ -149,6 +149,23 @@ int store_remove_blob(struct store *store, const struct digest *digest, struct e
     return 0;
 }
 
+int store_adopt_file(struct store *store, const char *temp, const struct digest *digest,
+                     uint64_t size, bool *taken_out, struct error *err)
+{
+    uint64_t there = 0;
+    if (store_has_blob(store, digest, &there) && there == size) {
+        *taken_out = false;
+        return 0;
+    }
+    char path[STORE_BLOB_PATH_SIZE];
+    if (renameat(store->fd, temp, store->fd, store_blob_path(digest, path)) != 0) {
+        error_errno(err, ERR_STORE, "rename to '%s'", path);
+        return store_fault(store, err);
+    }
+    *taken_out = true;
+    return 0;
+}
+
 static int flush_buffer(struct blob_writer *w, struct error *err)
 {
     size_t len = w->buffered;
@@ -257,14 +274,11 @@ int blob_writer_commit(struct blob_writer *w, const struct digest *expected, uin
         flush_buffer(w, err) != 0) {
         return -1;
     }
-    uint64_t there = 0;
-    if (!store_has_blob(w->store, &digest, &there) || there != w->size) {
-        char path[STORE_BLOB_PATH_SIZE];
-        store_blob_path(&digest, path);
-        if (renameat(w->store->fd, w->temp, w->store->fd, path) != 0) {
-            error_errno(err, ERR_STORE, "rename to '%s'", path);
-            return store_fault(w->store, err);
-        }
+    bool taken = false;
+    if (store_adopt_file(w->store, w->temp, &digest, w->size, &taken, err) != 0) {
+        return -1;
+    }
+    if (taken) {
         mem_freep(&w->temp);
     }
     if (digest_out) {

@@ -41,6 +41,11 @@ char *store_file_name(const char *name);
 /* Whether KIND or the like may be a folder's name: lower-case letters, digits and dashes. */
 bool store_kind_is_valid(const char *kind);
 
+/* Gives the unfinished file TEMP of tmp/, which holds SIZE bytes of DIGEST, its name among the
+ * blobs; *TAKEN_OUT is false, and TEMP still there, if the blob was there already. */
+int store_adopt_file(struct store *store, const char *temp, const struct digest *digest,
+                     uint64_t size, bool *taken_out, struct error *err);
+
 /* Path of a blob, relative to the store. Returns OUT. */
 enum { STORE_BLOB_PATH_SIZE = 80 };
 char *store_blob_path(const struct digest *digest, char out[STORE_BLOB_PATH_SIZE]);
