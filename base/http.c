@@ -400,6 +400,27 @@ static int back_off(struct journey *j, const struct http_response *response, boo
     return 0;
 }
 
+int http_back_off(struct http_client *client, unsigned retry, const struct http_response *response,
+                  bool *again_out, struct error *err)
+{
+    bool too_long = false;
+    unsigned delay = http_retry_delay(retry, client->retry_delay_ms, response, &too_long);
+    *again_out = false;
+    if (too_long || client->retries <= 0 || retry >= (unsigned)client->retries) {
+        return 0;
+    }
+    if (http_sleep(delay, err) != 0) {
+        return -1;
+    }
+    *again_out = true;
+    return 0;
+}
+
+bool http_is_transient(int status)
+{
+    return status == 0 || http_status_is_transient(status);
+}
+
 static int give_up(struct journey *j, struct error *err)
 {
     http_no_answer(j->request, j->method, j->url, &j->outcome, timeout_of(j), err);

@@ -17,6 +17,7 @@
 #ifndef SLIPWAY_BASE_HTTP_H
 #define SLIPWAY_BASE_HTTP_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -78,7 +79,8 @@ struct http_request {
                        without an ETag */
     bool keep_redirects; /* give a 3xx answer back instead of following it */
     bool no_proxy; /* ask directly whatever the environment says (link-local metadata services) */
-    enum error_code code; /* of errors; 0: ERR_REMOTE */
+    const atomic_bool *stop; /* once true, the request ends with ERR_CANCELLED; NULL: none */
+    enum error_code code;    /* of errors; 0: ERR_REMOTE */
     /* Called at most ten times a second and at the end, from the calling thread: bytes sent (where
      * there is a body to send) or received so far and in all (0: unknown). May go down when an
      * attempt starts over. */
@@ -106,6 +108,15 @@ const char *http_header_next(const struct http_response *response, const char *n
  * and is filled only on success. */
 int http_perform(struct http_client *client, const struct http_request *request,
                  struct http_response *response, struct error *err);
+
+/* For callers whose retries are more than the same request once more: waits as http_perform would
+ * before retry number RETRY (from 0; RESPONSE: the last answer, may be NULL). *AGAIN_OUT is false
+ * where the client's retries are used up. */
+int http_back_off(struct http_client *client, unsigned retry, const struct http_response *response,
+                  bool *again_out, struct error *err);
+
+/* Whether a request that ended with this status (0: without an answer) may go better next time. */
+bool http_is_transient(int status);
 
 /* 0 where RESPONSE is 2xx, else the error of http_error(). */
 int http_check(const struct http_request *request, const struct http_response *response,

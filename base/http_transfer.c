@@ -426,7 +426,8 @@ static bool run(struct http_session *session, struct transfer *t)
         if (!running) {
             break;
         }
-        if (cancel_requested()) {
+        const atomic_bool *stop = t->exchange->request->stop;
+        if (cancel_requested() || (stop && atomic_load(stop))) {
             t->outcome->local_failure = true;
             cancel_error(t->err);
             return false;

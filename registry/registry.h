@@ -3,9 +3,10 @@
  *
  *     registry_open(store, &options, &registry, err)
  *     reference_parse("ubuntu:18.04", &ref, err)
- *     registry_get_image(registry, &ref, &platform, PULL..., &image, err)   manifest and config
- * only registry_get_layer(registry, &image, i, err)                         a layer's blob, when
- * its bytes are needed push_open / push_add_blob... / push_finish uploads run in the background
+ *
+ * registry_get_image() brings manifest and config, registry_get_layer() a layer when its bytes are
+ * needed. push_open(), push_add_blob() for each blob as soon as it is there, push_finish(): uploads
+ * run in the background.
  *
  * All functions may be called from several threads. Every blob is verified by digest and size on
  * the way in.

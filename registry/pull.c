@@ -1,0 +1,242 @@
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/memory.h"
+#include "base/pool.h"
+#include "registry/registry_internal.h"
+
+/* A download into the store. */
+struct blob_sink {
+    struct http_sink base;
+    struct blob_writer *writer;
+    const struct descriptor *blob;
+};
+
+static int sink_write(struct http_sink *sink, const void *data, size_t len, struct error *err)
+{
+    struct blob_sink *s = (struct blob_sink *)sink;
+    if (len > s->blob->size - blob_writer_size(s->writer)) {
+        return error_set(err, ERR_REMOTE, "more than the %llu bytes that its descriptor says",
+                         (unsigned long long)s->blob->size);
+    }
+    return writer_write(blob_writer_stream(s->writer), data, len, err);
+}
+
+static int sink_restart(struct http_sink *sink, struct error *err)
+{
+    return blob_writer_restart(((struct blob_sink *)sink)->writer, err);
+}
+
+/* For the progress callback. */
+struct blob_progress {
+    struct registry *registry;
+    const struct descriptor *blob;
+};
+
+static void on_progress(void *ctx, uint64_t current, uint64_t total)
+{
+    (void)total;
+    struct blob_progress *p = ctx;
+    registry_tell(p->registry, p->blob, TRANSFER_DOWN, STATUS_RUNNING, current);
+}
+
+static int download_from(struct registry *registry, const struct place *place,
+                         const struct descriptor *blob, struct error *err)
+{
+    char digest[DIGEST_TEXT_SIZE];
+    AUTO(mem_freep) char *url = place_url(place, "blobs", digest_format(&blob->digest, digest));
+    AUTO(strlist_release) struct strlist scopes = {0};
+    AUTO(blob_writer_freep) struct blob_writer *writer = NULL;
+    AUTO(http_response_release) struct http_response response = {0};
+    place_scope(place, "pull", &scopes);
+    if (blob->size > LIMIT_BLOB_BYTES) {
+        return error_set(err, ERR_REMOTE, "%s: a blob of %llu bytes is too large", digest,
+                         (unsigned long long)blob->size);
+    }
+    if (blob_writer_open(registry->store, &writer, err) != 0) {
+        return -1;
+    }
+    struct blob_progress progress = {registry, blob};
+    struct blob_sink sink = {.base = {sink_write, sink_restart}, .writer = writer, .blob = blob};
+    struct http_request request = {.url = url,
+                                   .sink = &sink.base,
+                                   .immutable = true,
+                                   .progress = on_progress,
+                                   .progress_ctx = &progress};
+    if (registry_call(registry, place->endpoint, &scopes, &request, &response, err) != 0 ||
+        http_check(&request, &response, err) != 0) {
+        return -1;
+    }
+    if (blob_writer_commit(writer, &blob->digest, blob->size, NULL, NULL, err) != 0) {
+        AUTO(mem_freep) char *name = place_name(place);
+        return error_wrap(err, "%s: blob %s", name, digest);
+    }
+    return 0;
+}
+
+static void add_origin(struct strlist *origins, const char *origin)
+{
+    if (origin && !strlist_has(origins, origin)) {
+        strlist_add(origins, origin);
+    }
+}
+
+/* From the places where it is known to be, one after the other; the first one's error counts. */
+static int download(struct registry *registry, const struct descriptor *blob,
+                    const char *first_origin, struct error *err)
+{
+    AUTO(strlist_release) struct strlist origins = {0};
+    AUTO(strlist_release) struct strlist known = {0};
+    char digest[DIGEST_TEXT_SIZE];
+    digest_format(&blob->digest, digest);
+    if (store_origin_list(registry->store, &blob->digest, &known, err) != 0) {
+        return -1;
+    }
+    add_origin(&origins, first_origin);
+    for (size_t i = 0; i < known.len; i++) {
+        add_origin(&origins, known.items[i]);
+    }
+    if (registry->offline) {
+        return error_set(err, ERR_REMOTE, "offline: %s%s%s is not in the store", digest,
+                         origins.len ? " of " : "", origins.len ? origins.items[0] : "");
+    }
+    struct error first = {0};
+    for (size_t i = 0; i < origins.len; i++) {
+        AUTO(place_release) struct place place = {0};
+        struct error failure = {0};
+        if (!registry_place_of_origin(registry, origins.items[i], PLACE_PULL, &place)) {
+            continue;
+        }
+        if (download_from(registry, &place, blob, &failure) == 0) {
+            return 0;
+        }
+        if (first.code == ERR_NONE || failure.code == ERR_CANCELLED) {
+            first = failure;
+        }
+        if (failure.code == ERR_STORE || failure.code == ERR_CANCELLED) {
+            break;
+        }
+    }
+    if (first.code == ERR_NONE) {
+        return error_set(err, ERR_STORE,
+                         "blob %s is not in the store and no registry is known to have it", digest);
+    }
+    *err = first;
+    return -1;
+}
+
+/* Waits while somebody else downloads DIGEST; then it is ours to do (or done). */
+static void claim(struct registry *registry, struct download *mine)
+{
+    pthread_mutex_lock(&registry->lock);
+    for (struct download *d = registry->downloads; d;) {
+        if (digest_equal(&d->digest, &mine->digest)) {
+            pthread_cond_wait(&registry->changed, &registry->lock);
+            d = registry->downloads;
+        } else {
+            d = d->next;
+        }
+    }
+    mine->next = registry->downloads;
+    registry->downloads = mine;
+    pthread_mutex_unlock(&registry->lock);
+}
+
+static void unclaim(struct registry *registry, struct download *mine)
+{
+    pthread_mutex_lock(&registry->lock);
+    struct download **at = &registry->downloads;
+    while (*at != mine) {
+        at = &(*at)->next;
+    }
+    *at = mine->next;
+    pthread_cond_broadcast(&registry->changed);
+    pthread_mutex_unlock(&registry->lock);
+}
+
+int registry_fetch_blob(struct registry *registry, const struct descriptor *blob,
+                        const char *first_origin, struct error *err)
+{
+    if (store_has_blob(registry->store, &blob->digest, NULL)) {
+        return 0;
+    }
+    struct download mine = {.digest = blob->digest};
+    int rc = 0;
+    claim(registry, &mine);
+    if (!store_has_blob(registry->store, &blob->digest, NULL)) {
+        registry_tell(registry, blob, TRANSFER_DOWN, STATUS_RUNNING, 0);
+        rc = download(registry, blob, first_origin, err);
+        enum event_status status = rc == 0                      ? STATUS_DONE
+                                   : err->code == ERR_CANCELLED ? STATUS_CANCELLED
+                                                                : STATUS_FAILED;
+        registry_tell(registry, blob, TRANSFER_DOWN, status, rc == 0 ? blob->size : 0);
+    }
+    unclaim(registry, &mine);
+    return rc;
+}
+
+int registry_get_layer(struct registry *registry, const struct image *image, size_t index,
+                       struct error *err)
+{
+    return registry_fetch_blob(registry, &image->layers[index].blob, image->origin, err);
+}
+
+/* Several threads take one layer after the other. */
+struct layers_job {
+    struct registry *registry;
+    const struct image *image;
+    atomic_size_t next;
+    size_t end;
+    pthread_mutex_t lock;
+    bool failed;
+    struct error err;
+};
+
+static void *layers_thread(void *arg)
+{
+    struct layers_job *job = arg;
+    for (;;) {
+        size_t index = atomic_fetch_add(&job->next, 1);
+        struct error err = {0};
+        if (index >= job->end) {
+            return NULL;
+        }
+        if (registry_get_layer(job->registry, job->image, index, &err) != 0) {
+            pthread_mutex_lock(&job->lock);
+            if (!job->failed) {
+                job->failed = true;
+                job->err = err;
+            }
+            pthread_mutex_unlock(&job->lock);
+            atomic_store(&job->next, job->end);
+        }
+    }
+}
+
+int registry_get_layers(struct registry *registry, const struct image *image, size_t first,
+                        size_t count, struct error *err)
+{
+    struct layers_job job = {
+        .registry = registry, .image = image, .next = first, .end = first + count};
+    pthread_t threads[TRANSFERS_MAX];
+    size_t missing = 0;
+    for (size_t i = first; i < first + count; i++) {
+        missing += !store_has_blob(registry->store, &image->layers[i].blob.digest, NULL);
+    }
+    size_t started = missing < TRANSFERS_MAX ? missing : TRANSFERS_MAX;
+    pthread_mutex_init(&job.lock, NULL);
+    for (size_t i = 0; i < started; i++) {
+        thread_start(&threads[i], layers_thread, &job);
+    }
+    for (size_t i = 0; i < started; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    pthread_mutex_destroy(&job.lock);
+    if (job.failed) {
+        *err = job.err;
+        return -1;
+    }
+    return 0;
+}

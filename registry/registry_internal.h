@@ -1,0 +1,114 @@
+/*
+ * What the files of the registry client share: where hosts are reached, and one authenticated
+ * request.
+ */
+#ifndef SLIPWAY_REGISTRY_REGISTRY_INTERNAL_H
+#define SLIPWAY_REGISTRY_REGISTRY_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/http.h"
+#include "registry/auth.h"
+#include "registry/registry.h"
+
+enum { TRANSFERS_MAX = 4 /* blobs on their way at once, each way */ };
+
+/* A registry as it is reached. Lives as long as the registry client. */
+struct endpoint {
+    char *host;     /* as it is written, after SLIPWAY_REGISTRY_MAP */
+    char *base_url; /* "https://registry-1.docker.io" */
+    struct auth *auth;
+    struct endpoint *next;
+};
+
+/* SLIPWAY_REGISTRY_MAP: FROM is reached at host TO, repositories below PREFIX ("" or "a/b/"). */
+struct mapping {
+    char *from;
+    char *to;
+    char *prefix;
+};
+
+/* A blob on its way into the store. */
+struct download {
+    struct digest digest;
+    struct download *next;
+};
+
+struct registry {
+    struct store *store;
+    struct http_client *client;
+    bool offline;
+    struct strlist insecure;
+    struct strlist certificates;
+    struct mapping *mappings;
+    size_t mappings_len;
+    struct event_sink *events;
+    pthread_mutex_t lock; /* for the lists below */
+    pthread_cond_t changed;
+    struct endpoint *endpoints;
+    struct download *downloads;
+};
+
+/* A repository where it is reached. */
+struct place {
+    struct endpoint *endpoint; /* borrowed */
+    char *repository;          /* as in URLs, owned */
+};
+void place_release(struct place *place);
+
+enum place_use { PLACE_PULL, PLACE_PUSH /* mirrors do not count */ };
+
+/* Where HOST/REPOSITORY is reached. */
+void registry_place(struct registry *registry, const char *host, const char *repository,
+                    enum place_use use, struct place *out);
+
+/* As registry_place for "HOST/REPOSITORY" as one text (an origin): whether it is one. */
+bool registry_place_of_origin(struct registry *registry, const char *origin, enum place_use use,
+                              struct place *out);
+
+/* "HOST/REPOSITORY" of PLACE, the caller's. */
+char *place_name(const struct place *place);
+
+/* Sends REQUEST (its `authorization` is filled here, where the URL is the endpoint's) with the
+ * rights SCOPES, answers challenges. As http_perform: a status is an answer, but a 401 or 403 that
+ * remains is ERR_AUTH with a hint. */
+int registry_call(struct registry *registry, struct endpoint *endpoint,
+                  const struct strlist *scopes, struct http_request *request,
+                  struct http_response *response, struct error *err);
+
+/* BASE/v2/REPOSITORY/KIND/NAME; the caller's. */
+char *place_url(const struct place *place, const char *kind, const char *name);
+
+/* Adds "repository:NAME:ACTIONS". */
+void place_scope(const struct place *place, const char *actions, struct strlist *scopes);
+
+/* Brings BLOB into the store from one of the places FIRST_ORIGIN (may be NULL) and its known
+ * origins. Shared by concurrent callers. */
+int registry_fetch_blob(struct registry *registry, const struct descriptor *blob,
+                        const char *first_origin, struct error *err);
+
+/* What a tag stands for at PLACE: HEAD. *FOUND_OUT false: 404. Where the registry does not say,
+ * GET. */
+int registry_head_manifest(struct registry *registry, const struct place *place,
+                           const char *tag_or_digest, const char *actions, bool *found_out,
+                           struct descriptor *out, struct error *err);
+
+/* Posts EVENT_TRANSFER. */
+void registry_tell(struct registry *registry, const struct descriptor *blob,
+                   enum event_direction direction, enum event_status status, uint64_t current);
+
+/* Brings one blob to PLACE (upload.c): HEAD unless SURELY_ABSENT, mount, upload. */
+struct upload {
+    struct registry *registry;
+    const struct place *place;
+    const struct descriptor *blob;
+    const atomic_bool *stop;
+    _Atomic uint64_t *bytes_sent;
+};
+int upload_blob(const struct upload *upload, struct error *err);
+
+/* Where ERR's registry says that a tag cannot be overwritten. */
+bool says_immutable(const struct error *err);
+
+#endif

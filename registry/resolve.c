@@ -1,0 +1,386 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/memory.h"
+#include "oci/images.h"
+#include "registry/registry_internal.h"
+
+#define KIND_RESOLVED "resolved"
+
+enum { RECORD_MAX = 4096 };
+
+static const char ACCEPT[] = "Accept: " MEDIA_OCI_MANIFEST ", " MEDIA_OCI_INDEX
+                             ", " MEDIA_DOCKER_MANIFEST ", " MEDIA_DOCKER_LIST;
+
+/* What an answer's headers say of a manifest. Docker-Content-Digest is optional and only believed
+ * until the bytes are there. */
+static bool descriptor_of_headers(const struct http_response *response, struct descriptor *out)
+{
+    struct error ignored = {0};
+    const char *digest = http_header(response, "Docker-Content-Digest");
+    const char *length = http_header(response, "Content-Length");
+    const char *type = http_header(response, "Content-Type");
+    *out = (struct descriptor){0};
+    if (!digest || digest_parse(digest, ERR_REMOTE, &out->digest, &ignored) != 0) {
+        return false;
+    }
+    out->size = length ? strtoull(length, NULL, 10) : 0;
+    size_t len = type ? strcspn(type, "; ") : 0;
+    if (len > 0 && len < sizeof out->media_type) {
+        memcpy(out->media_type, type, len);
+    }
+    return true;
+}
+
+static int ask(struct registry *registry, const struct place *place, const char *method,
+               const char *tag_or_digest, const char *actions, struct http_response *response,
+               struct error *err)
+{
+    AUTO(strlist_release) struct strlist scopes = {0};
+    AUTO(strlist_release) struct strlist headers = {0};
+    AUTO(mem_freep) char *url = place_url(place, "manifests", tag_or_digest);
+    place_scope(place, actions, &scopes);
+    strlist_add(&headers, ACCEPT);
+    struct http_request request = {
+        .method = method, .url = url, .headers = &headers, .max_body = LIMIT_MANIFEST_BYTES};
+    if (registry_call(registry, place->endpoint, &scopes, &request, response, err) != 0) {
+        return -1;
+    }
+    /* 404 is an answer; HEAD is not known everywhere. */
+    bool no_head = strcmp(method, "HEAD") == 0 &&
+                   (response->status == 405 || response->status == 400 || response->status == 501);
+    if (response->status == 404 || no_head) {
+        return 0;
+    }
+    return http_check(&request, response, err);
+}
+
+/* The descriptor of manifest bytes: the document's own media type counts. */
+static int describe(const void *data, size_t len, const char *header_type, struct descriptor *out,
+                    struct error *err)
+{
+    AUTO(json_freep) json_t *doc = NULL;
+    if (json_parse(data, len, LIMIT_MANIFEST_BYTES, "the manifest", ERR_REMOTE, &doc, err) != 0) {
+        return -1;
+    }
+    const char *type = json_get_string(doc, "mediaType");
+    type = type ? type : header_type;
+    if (!type || !strstr(type, "manifest")) {
+        type = json_object_get(doc, "manifests") ? MEDIA_OCI_INDEX : MEDIA_OCI_MANIFEST;
+    }
+    *out = (struct descriptor){.size = len};
+    size_t type_len = strcspn(type, "; ");
+    if (type_len < sizeof out->media_type) {
+        memcpy(out->media_type, type, type_len);
+    }
+    digest_of(data, len, &out->digest);
+    return 0;
+}
+
+static int no_such_image(const struct place *place, const char *tag_or_digest, struct error *err)
+{
+    AUTO(mem_freep) char *name = place_name(place);
+    error_set(err, ERR_REMOTE, "%s%s%s: no such image", name,
+              strchr(tag_or_digest, ':') ? "@" : ":", tag_or_digest);
+    err->http_status = 404;
+    return -1;
+}
+
+/* GETs a manifest into the store. EXPECTED (may be NULL) is compared. */
+static int get_manifest(struct registry *registry, const struct place *place,
+                        const char *tag_or_digest, const struct digest *expected,
+                        struct descriptor *out, struct error *err)
+{
+    AUTO(http_response_release) struct http_response response = {0};
+    struct descriptor got = {0};
+    if (ask(registry, place, "GET", tag_or_digest, "pull", &response, err) != 0) {
+        return -1;
+    }
+    if (response.status == 404) {
+        return no_such_image(place, tag_or_digest, err);
+    }
+    AUTO(mem_freep) char *name = place_name(place);
+    if (describe(buf_text(&response.body), response.body.len,
+                 http_header(&response, "Content-Type"), &got, err) != 0) {
+        return error_wrap(err, "%s: %s", name, tag_or_digest);
+    }
+    if (expected && !digest_equal(&got.digest, expected)) {
+        char want[DIGEST_TEXT_SIZE];
+        char have[DIGEST_TEXT_SIZE];
+        return error_set(err, ERR_REMOTE, "%s: manifest %s: what was sent has the digest %s", name,
+                         digest_format(expected, want), digest_format(&got.digest, have));
+    }
+    if (store_put_blob(registry->store, response.body.data, response.body.len, &got.digest, err) !=
+        0) {
+        return -1;
+    }
+    *out = got;
+    return 0;
+}
+
+int registry_head_manifest(struct registry *registry, const struct place *place,
+                           const char *tag_or_digest, const char *actions, bool *found_out,
+                           struct descriptor *out, struct error *err)
+{
+    AUTO(http_response_release) struct http_response response = {0};
+    if (ask(registry, place, "HEAD", tag_or_digest, actions, &response, err) != 0) {
+        return -1;
+    }
+    if (response.status == 404) {
+        *found_out = false;
+        return 0;
+    }
+    if (response.status == 200 && descriptor_of_headers(&response, out)) {
+        *found_out = true;
+        return 0;
+    }
+    http_response_release(&response);
+    if (ask(registry, place, "GET", tag_or_digest, actions, &response, err) != 0) {
+        return -1;
+    }
+    *found_out = response.status == 200;
+    return *found_out ? describe(buf_text(&response.body), response.body.len,
+                                 http_header(&response, "Content-Type"), out, err)
+                      : 0;
+}
+
+/* What ensure_documents() works with. */
+struct documents_job {
+    struct registry *registry;
+    const struct place *place;
+    const struct platform *platform;
+    const char *origin;
+    bool *fetched;
+};
+
+/* A manifest by digest, from the store if it has it whole. */
+static int ensure_manifest(const struct documents_job *job, struct descriptor *d, struct buf *out,
+                           struct error *err)
+{
+    struct registry *registry = job->registry;
+    const struct place *place = job->place;
+    struct error ignored = {0};
+    char digest[DIGEST_TEXT_SIZE];
+    digest_format(&d->digest, digest);
+    if (store_has_blob(registry->store, &d->digest, NULL)) {
+        if (store_read_blob(registry->store, &d->digest, LIMIT_MANIFEST_BYTES, out, &ignored) ==
+            0) {
+            return d->size && d->media_type[0] ? 0 : describe(out->data, out->len, NULL, d, err);
+        }
+        /* Damaged: once more from where it came. */
+        buf_clear(out);
+        if (!registry->offline && store_remove_blob(registry->store, &d->digest, err) != 0) {
+            return -1;
+        }
+    }
+    if (registry->offline) {
+        AUTO(mem_freep) char *name = place_name(place);
+        return error_set(err, ERR_REMOTE, "offline: manifest %s of %s is not in the store", digest,
+                         name);
+    }
+    struct digest expected = d->digest;
+    *job->fetched = true;
+    if (get_manifest(registry, place, digest, &expected, d, err) != 0) {
+        return -1;
+    }
+    return store_read_blob(registry->store, &d->digest, LIMIT_MANIFEST_BYTES, out, err);
+}
+
+static char *canonical_name(const struct reference *ref)
+{
+    return mem_printf("%s/%s:%s", ref->host, ref->repository, reference_tag(ref));
+}
+
+/* What the store knows of a tag: its own tags first, then what was resolved before. */
+static int known_digest(struct registry *registry, const char *name, bool *found_out,
+                        struct descriptor *out, struct error *err)
+{
+    AUTO(buf_release) struct buf text = BUF_INIT(RECORD_MAX);
+    AUTO(json_freep) json_t *json = NULL;
+    struct error ignored = {0};
+    bool found = false;
+    if (images_resolve(registry->store, name, out, found_out, err) != 0) {
+        return -1;
+    }
+    if (*found_out) {
+        return 0;
+    }
+    if (store_record_get(registry->store, KIND_RESOLVED, name, &text, &found, err) != 0) {
+        return -1;
+    }
+    *found_out = found &&
+                 json_parse(buf_text(&text), text.len, RECORD_MAX, "record", ERR_STORE, &json,
+                            &ignored) == 0 &&
+                 descriptor_parse(json, "record", ERR_STORE, out, &ignored) == 0;
+    return 0;
+}
+
+static int remember_digest(struct registry *registry, const char *name,
+                           const struct descriptor *top, struct error *err)
+{
+    AUTO(json_freep) json_t *json = descriptor_json(top);
+    AUTO(buf_release) struct buf text = BUF_INIT(RECORD_MAX);
+    json_render(json, &text);
+    return store_record_put(registry->store, KIND_RESOLVED, name, text.data, text.len, err);
+}
+
+/* The digest (at least) that REF stands for. *ASKED_OUT: the registry said so. */
+static int resolve(struct registry *registry, const struct place *place,
+                   const struct reference *ref, enum resolve_policy policy, struct descriptor *top,
+                   bool *asked_out, struct error *err)
+{
+    AUTO(mem_freep) char *name = canonical_name(ref);
+    bool found = false;
+    *asked_out = false;
+    if (ref->has_digest) {
+        *top = (struct descriptor){.digest = ref->digest};
+        return 0;
+    }
+    if (registry->offline || policy == RESOLVE_STORE_FIRST) {
+        if (known_digest(registry, name, &found, top, err) != 0) {
+            return -1;
+        }
+        if (found) {
+            return 0;
+        }
+    }
+    if (registry->offline) {
+        return error_set(err, ERR_REMOTE, "offline: %s is not in the store", name);
+    }
+    if (registry_head_manifest(registry, place, reference_tag(ref), "pull", &found, top, err) !=
+        0) {
+        return -1;
+    }
+    if (!found) {
+        return no_such_image(place, reference_tag(ref), err);
+    }
+    *asked_out = true;
+    return 0;
+}
+
+static int add_origins(struct registry *registry, const struct digest *digest, const char *origin,
+                       const char *reached, struct error *err)
+{
+    AUTO(strlist_release) struct strlist known = {0};
+    if (store_origin_list(registry->store, digest, &known, err) != 0) {
+        return -1;
+    }
+    /* A mirror is remembered under its own name too: its blobs can be mounted from there. */
+    if (!strlist_has(&known, reached) &&
+        store_origin_add(registry->store, digest, reached, err) != 0) {
+        return -1;
+    }
+    return store_origin_add(registry->store, digest, origin, err);
+}
+
+/* Where the image came from, for all its blobs. */
+static int record_origins(struct registry *registry, const struct place *place,
+                          const struct image *image, struct error *err)
+{
+    AUTO(mem_freep) char *reached = place_name(place);
+    if (add_origins(registry, &image->manifest.digest, image->origin, reached, err) != 0 ||
+        add_origins(registry, &image->config.digest, image->origin, reached, err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < image->layers_len; i++) {
+        if (add_origins(registry, &image->layers[i].blob.digest, image->origin, reached, err) !=
+            0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* The config's blob, whole. */
+static int ensure_config(struct registry *registry, const char *origin,
+                         const struct descriptor *config, struct error *err)
+{
+    AUTO(buf_release) struct buf bytes = BUF_INIT(LIMIT_CONFIG_BYTES);
+    struct error ignored = {0};
+    if (config->size > LIMIT_CONFIG_BYTES) {
+        return error_set(err, ERR_REMOTE, "%s: a config of %llu bytes is too large", origin,
+                         (unsigned long long)config->size);
+    }
+    if (store_has_blob(registry->store, &config->digest, NULL) && !registry->offline &&
+        store_read_blob(registry->store, &config->digest, LIMIT_CONFIG_BYTES, &bytes, &ignored) !=
+            0 &&
+        store_remove_blob(registry->store, &config->digest, err) != 0) {
+        return -1;
+    }
+    return registry_fetch_blob(registry, config, origin, err);
+}
+
+/* Manifests and config of TOP into the store. */
+static int ensure_documents(const struct documents_job *job, struct descriptor *top,
+                            struct error *err)
+{
+    struct descriptor current = *top;
+    for (int depth = 0; depth < 2; depth++) {
+        AUTO(buf_release) struct buf bytes = BUF_INIT(LIMIT_MANIFEST_BYTES);
+        AUTO(image_index_release) struct image_index index = {0};
+        AUTO(mem_freep) struct layer *layers = NULL;
+        size_t layers_len = 0;
+        struct descriptor config = {0};
+        enum document_kind kind = DOCUMENT_MANIFEST;
+        if (ensure_manifest(job, &current, &bytes, err) != 0) {
+            return -1;
+        }
+        if (depth == 0) {
+            *top = current;
+        }
+        if (document_parse(bytes.data, bytes.len, current.media_type, ERR_REMOTE, &kind, &config,
+                           &layers, &layers_len, &index, err) != 0) {
+            return -1;
+        }
+        if (kind == DOCUMENT_MANIFEST) {
+            return ensure_config(job->registry, job->origin, &config, err);
+        }
+        if (image_index_pick(&index, job->platform, &current, err) != 0) {
+            return -1;
+        }
+    }
+    return error_set(err, ERR_REMOTE, "an index that lists indexes is not supported");
+}
+
+int registry_get_image(struct registry *registry, const struct reference *ref,
+                       const struct platform *platform, enum resolve_policy policy,
+                       struct image *image, struct error *err)
+{
+    AUTO(place_release) struct place place = {0};
+    AUTO(platform_release) struct platform local = {0};
+    AUTO(mem_freep) char *shown = reference_familiar(ref);
+    AUTO(mem_freep) char *origin = mem_printf("%s/%s", ref->host, ref->repository);
+    AUTO(image_release) struct image got = {0};
+    struct descriptor top = {0};
+    bool asked = false;
+    bool fetched = false;
+    if (!platform) {
+        platform_local(&local);
+        platform = &local;
+    }
+    registry_place(registry, ref->host, ref->repository, PLACE_PULL, &place);
+    struct documents_job job = {registry, &place, platform, origin, &fetched};
+    if (resolve(registry, &place, ref, policy, &top, &asked, err) != 0 ||
+        ensure_documents(&job, &top, err) != 0 ||
+        images_load(registry->store, &top, platform, &got, err) != 0) {
+        return error_wrap(err, "%s", shown);
+    }
+    /* An image that only the store knows was built here: it has no origin to be recorded. */
+    if (asked || fetched) {
+        free(got.origin);
+        got.origin = MEM_STEAL(origin);
+        if (record_origins(registry, &place, &got, err) != 0) {
+            return -1;
+        }
+    }
+    if (asked) {
+        AUTO(mem_freep) char *name = canonical_name(ref);
+        if (remember_digest(registry, name, &top, err) != 0) {
+            return -1;
+        }
+    }
+    *image = got;
+    got = (struct image){0};
+    return 0;
+}
