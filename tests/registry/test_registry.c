@@ -1,0 +1,193 @@
+#include <fcntl.h>
+#include <time.h>
+
+#include "tests/registry/peer.h"
+
+static struct peer peer;
+
+static int start_peer(void **state)
+{
+    (void)state;
+    unsetenv("SLIPWAY_REGISTRY_MAP");
+    unsetenv("SLIPWAY_INSECURE_REGISTRIES");
+    peer_start(&peer, "");
+    AUTO(mem_freep) char *config = mem_printf("%s/docker", peer.folder);
+    setenv("DOCKER_CONFIG", config, 1);
+    unsetenv("REGISTRY_AUTH_FILE");
+    return 0;
+}
+
+static int stop_peer(void **state)
+{
+    (void)state;
+    peer_stop(&peer);
+    return 0;
+}
+
+static void test_registry__what_is_pushed_is_pulled(void **state)
+{
+    (void)state;
+    AUTO(store_freep) struct store *here = store_in(peer.folder, "s1");
+    AUTO(store_freep) struct store *there = store_in(peer.folder, "s2");
+    AUTO(registry_freep) struct registry *from = registry_of(here, false);
+    AUTO(registry_freep) struct registry *to = registry_of(there, false);
+    AUTO(image_release) struct image image = make_image(here, 6, 300000, 1);
+    AUTO(image_release) struct image got = {0};
+    AUTO(reference_release) struct reference ref = ref_of(peer.host, "team/app:1");
+    OK(push_to(from, &image, peer.host, "team/app:1", &err));
+    OK(registry_get_image(to, &ref, NULL, RESOLVE_REGISTRY, &got, &err));
+    assert_true(digest_equal(&got.manifest.digest, &image.manifest.digest));
+    assert_int_equal(got.layers_len, 6);
+    assert_false(store_has_blob(there, &got.layers[0].blob.digest, NULL));
+    OK(registry_get_layers(to, &got, 0, 6, &err));
+    for (size_t i = 0; i < 6; i++) {
+        uint64_t size = 0;
+        assert_true(store_has_blob(there, &image.layers[i].blob.digest, &size));
+        assert_int_equal(size, 300000);
+    }
+    assert_int_equal(peer_count(&peer, "GET", "/blobs/sha256:"), 7);
+}
+
+static void test_registry__a_repeated_push_is_one_head(void **state)
+{
+    (void)state;
+    AUTO(store_freep) struct store *store = store_in(peer.folder, "s3");
+    AUTO(registry_freep) struct registry *registry = registry_of(store, false);
+    AUTO(image_release) struct image image = make_image(store, 3, 1000, 2);
+    OK(push_to(registry, &image, peer.host, "repeat:1", &err));
+    int before = peer_count(&peer, "HEAD", "/v2/repeat/");
+    OK(push_to(registry, &image, peer.host, "repeat:1", &err));
+    assert_int_equal(peer_count(&peer, "HEAD", "/v2/repeat/"), before + 1);
+    assert_int_equal(peer_count(&peer, "PUT", "/v2/repeat/manifests"), 1);
+    /* While building, too: what was brought there before is not even asked for. */
+    AUTO(push_freep) struct push *push = NULL;
+    AUTO(reference_release) struct reference ref = ref_of(peer.host, "repeat:1");
+    const char *tags[] = {"1", NULL};
+    OK(push_open(registry, &ref, &push, &err));
+    push_add_blob(push, &image.config);
+    for (size_t i = 0; i < image.layers_len; i++) {
+        push_add_blob(push, &image.layers[i].blob);
+    }
+    OK(push_finish(push, &image.manifest, tags, &err));
+    assert_int_equal(peer_count(&peer, "HEAD", "/v2/repeat/"), before + 2);
+    assert_int_equal(push_bytes_sent(push), 0);
+}
+
+static void test_registry__blobs_are_mounted_without_their_bytes(void **state)
+{
+    (void)state;
+    AUTO(store_freep) struct store *here = store_in(peer.folder, "s4");
+    AUTO(store_freep) struct store *there = store_in(peer.folder, "s5");
+    AUTO(registry_freep) struct registry *from = registry_of(here, false);
+    AUTO(registry_freep) struct registry *to = registry_of(there, false);
+    AUTO(image_release) struct image image = make_image(here, 2, 5000, 3);
+    AUTO(image_release) struct image got = {0};
+    AUTO(reference_release) struct reference ref = ref_of(peer.host, "base/os:1");
+    OK(push_to(from, &image, peer.host, "base/os:1", &err));
+    OK(registry_get_image(to, &ref, NULL, RESOLVE_REGISTRY, &got, &err));
+    OK(push_to(to, &got, peer.host, "derived/app:2", &err));
+    assert_int_equal(peer_count(&peer, "POST", "/v2/derived/app/blobs/uploads/?mount="), 3);
+    assert_int_equal(peer_count(&peer, "PUT", "/v2/derived/app/blobs/uploads/"), 0);
+    assert_false(store_has_blob(there, &got.layers[0].blob.digest, NULL));
+}
+
+static void test_registry__a_missing_image_is_named(void **state)
+{
+    (void)state;
+    AUTO(store_freep) struct store *store = store_in(peer.folder, "s6");
+    AUTO(registry_freep) struct registry *registry = registry_of(store, false);
+    AUTO(reference_release) struct reference ref = ref_of(peer.host, "nobody/nothing:9");
+    struct image image = {0};
+    struct error err = {0};
+    assert_int_equal(registry_get_image(registry, &ref, NULL, RESOLVE_REGISTRY, &image, &err), -1);
+    assert_int_equal(err.code, ERR_REMOTE);
+    assert_int_equal(err.http_status, 404);
+    SAYS(err, "nobody/nothing:9: no such image");
+}
+
+static void test_registry__offline_uses_what_was_resolved(void **state)
+{
+    (void)state;
+    AUTO(store_freep) struct store *here = store_in(peer.folder, "s7");
+    AUTO(store_freep) struct store *there = store_in(peer.folder, "s8");
+    AUTO(registry_freep) struct registry *from = registry_of(here, false);
+    AUTO(registry_freep) struct registry *online = registry_of(there, false);
+    AUTO(registry_freep) struct registry *offline = registry_of(there, true);
+    AUTO(image_release) struct image image = make_image(here, 1, 100, 4);
+    AUTO(image_release) struct image got = {0};
+    AUTO(image_release) struct image again = {0};
+    AUTO(reference_release) struct reference ref = ref_of(peer.host, "off:1");
+    AUTO(reference_release) struct reference other = ref_of(peer.host, "off:2");
+    struct error failure = {0};
+    OK(push_to(from, &image, peer.host, "off:1", &err));
+    assert_int_equal(registry_get_image(offline, &ref, NULL, RESOLVE_REGISTRY, &again, &failure),
+                     -1);
+    SAYS(failure, "offline: ");
+    SAYS(failure, "/off:1 is not in the store");
+    OK(registry_get_image(online, &ref, NULL, RESOLVE_REGISTRY, &got, &err));
+    OK(registry_get_image(offline, &ref, NULL, RESOLVE_REGISTRY, &again, &err));
+    assert_true(digest_equal(&again.manifest.digest, &image.manifest.digest));
+    failure = (struct error){0};
+    assert_int_equal(registry_get_layer(offline, &again, 0, &failure), -1);
+    SAYS(failure, "offline: sha256:");
+    image_release(&again);
+    failure = (struct error){0};
+    assert_int_equal(
+        registry_get_image(offline, &other, NULL, RESOLVE_STORE_FIRST, &again, &failure), -1);
+    SAYS(failure, "off:2 is not in the store");
+}
+
+static void test_registry__a_map_sends_a_host_elsewhere(void **state)
+{
+    (void)state;
+    AUTO(store_freep) struct store *here = store_in(peer.folder, "s9");
+    AUTO(store_freep) struct store *there = store_in(peer.folder, "s10");
+    AUTO(registry_freep) struct registry *from = registry_of(here, false);
+    AUTO(image_release) struct image image = make_image(here, 1, 100, 5);
+    AUTO(image_release) struct image got = {0};
+    AUTO(mem_freep) char *map = mem_printf("docker.io=%s/mirror/", peer.host);
+    OK(push_to(from, &image, peer.host, "mirror/library/debian:12", &err));
+    setenv("SLIPWAY_REGISTRY_MAP", map, 1);
+    AUTO(registry_freep) struct registry *to = registry_of(there, false);
+    unsetenv("SLIPWAY_REGISTRY_MAP");
+    AUTO(reference_release) struct reference ref = {0};
+    OK(reference_parse("debian:12", &ref, &err));
+    OK(registry_get_image(to, &ref, NULL, RESOLVE_REGISTRY, &got, &err));
+    assert_string_equal(got.origin, "docker.io/library/debian");
+    /* A push beside the mirror's repository mounts from there. */
+    OK(push_to(to, &got, peer.host, "mine/debian:12", &err));
+    assert_int_equal(peer_count(&peer, "POST", "from=mirror/library/debian"), 2);
+    assert_int_equal(peer_count(&peer, "PUT", "/v2/mine/debian/blobs"), 0);
+}
+
+static void test_registry__a_damaged_blob_is_fetched_anew(void **state)
+{
+    (void)state;
+    AUTO(store_freep) struct store *here = store_in(peer.folder, "s11");
+    AUTO(registry_freep) struct registry *registry = registry_of(here, false);
+    AUTO(image_release) struct image image = make_image(here, 1, 100, 6);
+    AUTO(image_release) struct image got = {0};
+    AUTO(reference_release) struct reference ref = ref_of(peer.host, "damaged:1");
+    char hex[DIGEST_HEX_SIZE];
+    OK(push_to(registry, &image, peer.host, "damaged:1", &err));
+    AUTO(mem_freep)
+    char *path =
+        mem_printf("%s/s11/blobs/sha256/%s", peer.folder, digest_hex(&image.manifest.digest, hex));
+    OK(file_write_atomic(AT_FDCWD, path, "{}", 2, 0644, false, &err));
+    OK(registry_get_image(registry, &ref, NULL, RESOLVE_REGISTRY, &got, &err));
+    assert_true(digest_equal(&got.manifest.digest, &image.manifest.digest));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_registry__what_is_pushed_is_pulled),
+        cmocka_unit_test(test_registry__a_repeated_push_is_one_head),
+        cmocka_unit_test(test_registry__blobs_are_mounted_without_their_bytes),
+        cmocka_unit_test(test_registry__a_missing_image_is_named),
+        cmocka_unit_test(test_registry__offline_uses_what_was_resolved),
+        cmocka_unit_test(test_registry__a_map_sends_a_host_elsewhere),
+        cmocka_unit_test(test_registry__a_damaged_blob_is_fetched_anew),
+    };
+    return cmocka_run_group_tests(tests, start_peer, stop_peer);
+}
