@@ -15,6 +15,12 @@ struct inspect_options {
     bool config;
 };
 
+static int parse_type(void *member, const char *value, struct error *err)
+{
+    (void)member;
+    return strcmp(value, "image") == 0 ? 0 : error_set(err, ERR_USAGE, "only images are here");
+}
+
 static const struct option_spec specs[] = {
     {.name = "format",
      .letter = 'f',
@@ -30,6 +36,7 @@ static const struct option_spec specs[] = {
      .help = "the config document as it is",
      .kind = OPTION_FLAG,
      .offset = offsetof(struct inspect_options, config)},
+    {.name = "type", .argument = "TYPE", .kind = OPTION_CALL, .parse = parse_type},
 };
 static const struct option_group group = {NULL, specs, ARRAY_LEN(specs)};
 

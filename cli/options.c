@@ -268,7 +268,7 @@ static void format_option(const struct option_spec *spec, struct buf *out)
 
 static void print_group(const struct option_group *group, FILE *out)
 {
-    enum { HELP_COLUMN = 32 };
+    enum { HELP_COLUMN = 34 };
     fprintf(out, "\n%s:\n", group->title ? group->title : "Options");
     for (size_t i = 0; i < group->len; i++) {
         const struct option_spec *spec = &group->specs[i];

@@ -88,7 +88,11 @@ void report_error(const struct error *err, FILE *out)
     }
     text_clean_lines(err->text, strlen(err->text), &text);
     fprintf(out, "slipway: %s\n", buf_text(&text));
-    AUTO(mem_freep) char *line = err->file[0] && err->line ? read_line(err->file, err->line) : NULL;
+    /* The line is shown where it is what has to be changed; a registry's or the disk's errors only
+     * say which line met them. */
+    bool mendable = err->code == ERR_USAGE || err->code == ERR_STEP;
+    bool placed = err->file[0] && err->line && mendable;
+    AUTO(mem_freep) char *line = placed ? read_line(err->file, err->line) : NULL;
     if (line) {
         show_line(line, err, out);
     }

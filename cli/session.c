@@ -71,7 +71,7 @@ static const struct option_spec specs[] = {
      .offset = offsetof(struct session_options, offline)},
     {.name = "registry-map",
      .argument = "HOST=MIRROR",
-     .help = "ask MIRROR[/PREFIX] for HOST's images; --registry-mirror M: docker.io=M",
+     .help = "ask MIRROR for HOST's images (--registry-mirror M: docker.io=M)",
      .kind = OPTION_CALL,
      .offset = offsetof(struct session_options, registry_map),
      .parse = parse_map},
