@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/path.h"
 #include "builder/cache_mount.h"
+#include "builder/secret_scan.h"
 #include "builder/sources.h"
 #include "oci/folder.h"
 
@@ -374,6 +375,17 @@ int run_mounts_prepare(struct run_mounts *m, struct error *err)
             break;
         }
         if (r != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int run_mounts_scan(const struct run_mounts *m, struct tree *diff, struct error *err)
+{
+    for (size_t i = 0; i < m->len; i++) {
+        if (m->parsed[i].type == MOUNT_SECRET && m->secrets[i].len > 0 &&
+            secret_scan(diff, mount_id(&m->parsed[i]), &m->secrets[i], err) != 0) {
             return -1;
         }
     }

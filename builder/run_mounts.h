@@ -4,6 +4,7 @@
  *     run_mounts_read(stage, in, &mounts, err)       parses, finds sources; no slot may be held
  *     run_mounts_key(&mounts, key, err)              what of them the step depends on
  *     run_mounts_prepare(&mounts, err)               folders, caches, secrets: fills list and env
+ *     run_mounts_scan(&mounts, diff, err)            after the command: no secret in the layer
  *     run_mounts_release(&mounts)                    always: gives caches back, removes folders
  */
 #ifndef SLIPWAY_BUILDER_RUN_MOUNTS_H
@@ -32,6 +33,7 @@ int run_mounts_read(struct stage *stage, const struct instruction *in, struct ru
                     struct error *err);
 int run_mounts_key(struct run_mounts *mounts, struct hasher *key, struct error *err);
 int run_mounts_prepare(struct run_mounts *mounts, struct error *err);
+int run_mounts_scan(const struct run_mounts *mounts, struct tree *diff, struct error *err);
 void run_mounts_release(struct run_mounts *mounts);
 
 /* Adds a file that is mounted at TARGET (a script of a here-document); DATA is borrowed. */

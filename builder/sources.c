@@ -18,6 +18,26 @@ static bool has_scheme(const char *value, const char *scheme)
     return strncmp(value, scheme, strlen(scheme)) == 0;
 }
 
+/* Whether the store's own tag counts: what was built or loaded here and never came from or went to
+ * a registry can be found nowhere else. */
+static bool only_here(struct build *build, const struct reference *ref,
+                      const struct platform *platform)
+{
+    struct error ignored = {0};
+    struct descriptor top;
+    struct image image = {0};
+    bool found = false;
+    AUTO(mem_freep)
+    char *name = mem_printf("%s/%s:%s", ref->host, ref->repository, reference_tag(ref));
+    if (images_resolve(build->store, name, &top, &found, &ignored) != 0 || !found ||
+        images_load(build->store, &top, platform, &image, &ignored) != 0) {
+        return false;
+    }
+    bool here = !image.origin;
+    image_release(&image);
+    return here;
+}
+
 /* The image NAME for PLATFORM: manifest and config; its layers are fetched when needed. */
 static int get_image(struct build *build, const char *name, const struct platform *platform,
                      struct image *out, struct error *err)
@@ -26,9 +46,10 @@ static int get_image(struct build *build, const char *name, const struct platfor
     if (reference_parse(name, &ref, err) != 0) {
         return -1;
     }
-    enum resolve_policy policy =
-        build->request->pull == PULL_ALWAYS ? RESOLVE_REGISTRY : RESOLVE_STORE_FIRST;
-    int r = registry_get_image(build->registry, &ref, platform, policy, out, err);
+    bool ask = build->request->pull == PULL_ALWAYS ||
+               (build->request->pull == PULL_MISSING && !only_here(build, &ref, platform));
+    int r = registry_get_image(build->registry, &ref, platform,
+                               ask ? RESOLVE_REGISTRY : RESOLVE_STORE_FIRST, out, err);
     reference_release(&ref);
     return r;
 }

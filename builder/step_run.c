@@ -229,7 +229,13 @@ static int make_run(void *ctx, uint64_t number, struct tree **diff_out, struct e
     if (execute(r, &lowers, number, err) != 0) {
         return -1;
     }
-    *diff_out = r->result.diff ? tree_ref(r->result.diff) : NULL;
+    if (!r->result.diff) {
+        return 0;
+    }
+    if (run_mounts_scan(&r->mounts, r->result.diff, err) != 0) {
+        return -1;
+    }
+    *diff_out = tree_ref(r->result.diff);
     return 0;
 }
 
