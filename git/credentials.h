@@ -21,6 +21,7 @@ struct git_auth {
     const struct git_url *url;
     unsigned next;      /* the next way to try */
     bool asked;         /* the server wanted credentials */
+    bool tried;         /* it was given some */
     bool allow_http;    /* give credentials to plain HTTP, where a redirect cannot be seen */
     bool withheld;      /* it wanted some and was given none because of !allow_http */
     char host[256];     /* the host of the last TLS connection; "": none yet */

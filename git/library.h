@@ -15,7 +15,7 @@ int git_library_init(struct error *err);
 
 /* Sets CODE and a text made as by printf with ": " and libgit2's last words behind (redacted, one
  * line). Returns -1. */
-int git_error(struct error *err, enum error_code code, const char *format, ...)
+int git_fault(struct error *err, enum error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Opens the repository at PATH (no search upwards without SEARCH). libgit2 refuses what another

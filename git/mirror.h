@@ -31,6 +31,12 @@ struct git_mirror {
 int git_mirror_open(struct store *store, const struct git_url *url, bool offline,
                     struct event_sink *events, struct git_mirror *out, struct error *err);
 
+/* Whether REPO is a mirror that git_mirror_open() made. */
+bool git_mirror_is_ours(git_repository *repo);
+
+/* Marks the mirror at REPOSITORY_PATH (absolute) as damaged: the next fetch makes it anew. */
+void git_mirror_mark_broken(const char *repository_path);
+
 void git_mirror_release(struct git_mirror *mirror);
 
 #endif

@@ -1,0 +1,118 @@
+#include "git/content.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "git/library.h"
+#include "git/mirror.h"
+
+struct git_content {
+    struct content_source base;
+    git_odb *odb; /* safe from any thread */
+    char *name;
+    char *path; /* of the repository where it is a mirror of ours, else NULL */
+    git_oid *ids;
+    size_t len;
+    size_t cap;
+};
+
+/* A blob being read. libgit2 reads blobs whole: packed ones are differences that have to be put
+ * together. */
+struct blob_reader {
+    struct reader base;
+    git_odb_object *object;
+    size_t offset;
+};
+
+static int blob_read(struct reader *r, void *data, size_t cap, size_t *got_out, struct error *err)
+{
+    (void)err;
+    struct blob_reader *b = (struct blob_reader *)r;
+    size_t left = git_odb_object_size(b->object) - b->offset;
+    size_t len = left < cap ? left : cap;
+    if (len > 0) {
+        memcpy(data, (const char *)git_odb_object_data(b->object) + b->offset, len);
+    }
+    b->offset += len;
+    *got_out = len;
+    return 0;
+}
+
+static void blob_free(struct reader *r)
+{
+    struct blob_reader *b = (struct blob_reader *)r;
+    git_odb_object_free(b->object);
+    free(b);
+}
+
+static int content_open(struct content_source *source, const struct entry *entry,
+                        struct reader **out, struct error *err)
+{
+    static const struct reader_ops ops = {.read = blob_read, .free = blob_free};
+    struct git_content *c = (struct git_content *)source;
+    AUTO(git_odb_object_freep) git_odb_object *object = NULL;
+    int result = git_odb_read(&object, c->odb, &c->ids[entry->handle]);
+    bool sound = result == 0 && git_odb_object_type(object) == GIT_OBJECT_BLOB &&
+                 git_odb_object_size(object) == entry->size;
+    if (!sound) {
+        if (c->path) {
+            git_mirror_mark_broken(c->path);
+        }
+        const char *next = c->path ? "; the next build fetches it anew" : "";
+        return result == 0
+                   ? error_set(err, ERR_STORE, "%s: '%s' is damaged%s", c->name, entry->path, next)
+                   : git_fault(err, ERR_STORE, "%s: read '%s'%s", c->name, entry->path, next);
+    }
+    struct blob_reader *reader = mem_calloc(1, sizeof *reader);
+    reader->base.ops = &ops;
+    reader->object = MEM_STEAL(object);
+    *out = &reader->base;
+    return 0;
+}
+
+static void content_free(struct content_source *source)
+{
+    struct git_content *c = (struct git_content *)source;
+    git_odb_free(c->odb);
+    free(c->name);
+    free(c->path);
+    free(c->ids);
+    free(c);
+}
+
+static const struct content_ops git_content_ops = {.open = content_open, .free = content_free};
+
+struct content_source *git_content_new(git_repository *repo, const char *name)
+{
+    git_odb *odb;
+    if (git_repository_odb(&odb, repo)) {
+        return NULL;
+    }
+    struct git_content *c = mem_calloc(1, sizeof *c);
+    c->base = (struct content_source){.ops = &git_content_ops, .refs = 1};
+    c->odb = odb;
+    c->name = mem_strdup(name);
+    c->path = git_mirror_is_ours(repo) ? mem_strdup(git_repository_path(repo)) : NULL;
+    return &c->base;
+}
+
+uint64_t git_content_add(struct content_source *source, const git_oid *id)
+{
+    struct git_content *c = (struct git_content *)source;
+    if (c->len == c->cap) {
+        c->cap = c->cap ? c->cap * 2 : 1024;
+        c->ids = mem_realloc(c->ids, c->cap, sizeof *c->ids);
+    }
+    c->ids[c->len] = *id;
+    return c->len++;
+}
+
+const git_oid *git_content_id(const struct entry *entry)
+{
+    if (!entry->source || entry->source->ops != &git_content_ops) {
+        return NULL;
+    }
+    const struct git_content *c = (const struct git_content *)entry->source;
+    return entry->handle < c->len ? &c->ids[entry->handle] : NULL;
+}

@@ -1,0 +1,296 @@
+#include "git/credentials.h"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "aws/codecommit.h"
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/memory.h"
+#include "git/known_hosts.h"
+#include "git/library.h"
+
+void git_login_release(struct git_login *login)
+{
+    mem_freep(&login->user);
+    mem_freep(&login->password);
+}
+
+void git_auth_init(struct git_auth *auth, const struct git_url *url)
+{
+    *auth = (struct git_auth){.url = url};
+}
+
+static char *home_file(const char *name)
+{
+    const char *home = getenv("HOME");
+    return home && *home ? mem_printf("%s/%s", home, name) : NULL;
+}
+
+/* A small text file; "" where it is missing or cannot be read. The caller's. */
+static char *slurp(const char *path)
+{
+    AUTO(buf_release) struct buf text = BUF_INIT(0);
+    struct error ignored = {0};
+    bool found = false;
+    if (!path || file_read(AT_FDCWD, path, LIMIT_TEXT_FILE_BYTES, &text, &found, &ignored) ||
+        !found) {
+        return mem_strdup("");
+    }
+    return buf_take(&text);
+}
+
+/* The ways to a name and password over HTTP. Each finds one (1), has none (0), or fails for good
+ * (-1). */
+typedef int (*way)(struct git_auth *auth, const struct git_url *url, struct git_login *out);
+
+static int from_url(struct git_auth *auth, const struct git_url *url, struct git_login *out)
+{
+    (void)auth;
+    if (!url->user || !url->password) {
+        return 0;
+    }
+    out->user = mem_strdup(url->user);
+    out->password = mem_strdup(url->password);
+    return 1;
+}
+
+static int from_aws(struct git_auth *auth, const struct git_url *url, struct git_login *out)
+{
+    if (!url->codecommit || !url->region) {
+        return 0;
+    }
+    AUTO(aws_keys_release) struct aws_keys keys = {0};
+    bool found = false;
+    if (aws_keys_find(url->profile, &keys, &found, &auth->error)) {
+        error_wrap(&auth->error, "%s", url->display);
+        return -1;
+    }
+    if (!found) {
+        return 0;
+    }
+    codecommit_password(&keys, url->host, url->path, url->region, time(NULL), &out->user,
+                        &out->password);
+    return 1;
+}
+
+static int from_netrc(struct git_auth *auth, const struct git_url *url, struct git_login *out)
+{
+    (void)auth;
+    const char *named = getenv("NETRC");
+    AUTO(mem_freep) char *path = named && *named ? mem_strdup(named) : home_file(".netrc");
+    AUTO(mem_freep) char *text = slurp(path);
+    return netrc_find(text, url->host, url->user, out) ? 1 : 0;
+}
+
+static int from_helper(struct git_auth *auth, const struct git_url *url, struct git_login *out)
+{
+    (void)auth;
+    return git_helper_find(url, out) ? 1 : 0;
+}
+
+/* A token as the user's name alone, as forges take it. */
+static int from_bare_user(struct git_auth *auth, const struct git_url *url, struct git_login *out)
+{
+    (void)auth;
+    if (!url->user || url->password) {
+        return 0;
+    }
+    out->user = mem_strdup(url->user);
+    out->password = mem_strdup("");
+    return 1;
+}
+
+static int refuse(struct git_auth *auth, const char *why)
+{
+    if (auth->error.code == ERR_NONE) {
+        error_set(&auth->error, ERR_AUTH, "%s: %s", auth->url->display, why);
+    }
+    git_error_set_str(GIT_ERROR_CALLBACK, "no credentials");
+    return GIT_EAUTH;
+}
+
+static int next_login(struct git_auth *auth, const struct git_url *url, git_credential **out)
+{
+    static const way ways[] = {from_url, from_aws, from_netrc, from_helper, from_bare_user};
+    bool tried = auth->tried;
+    while (auth->next < ARRAY_LEN(ways)) {
+        AUTO(git_login_release) struct git_login login = {0};
+        int found = ways[auth->next++](auth, url, &login);
+        if (found < 0) {
+            return refuse(auth, "");
+        }
+        if (found > 0) {
+            auth->tried = true;
+            return git_credential_userpass_plaintext_new(out, login.user, login.password);
+        }
+    }
+    return refuse(auth, tried ? "the server refused our name and password"
+                              : "needs a name and password, and neither the URL, netrc nor a git "
+                                "credential helper has one");
+}
+
+static char *local_user(void)
+{
+    struct passwd entry;
+    struct passwd *found = NULL;
+    char space[4096];
+    if (getpwuid_r(geteuid(), &entry, space, sizeof space, &found) == 0 && found) {
+        return mem_strdup(found->pw_name);
+    }
+    return mem_strdup("git");
+}
+
+/* Whether the private key at PATH is there and needs no passphrase. */
+static bool key_is_usable(const char *path)
+{
+    AUTO(mem_freep) char *text = slurp(path);
+    if (!strstr(text, "PRIVATE KEY-----") || strstr(text, "ENCRYPTED")) {
+        return false;
+    }
+    const char *body = strstr(text, "BEGIN OPENSSH PRIVATE KEY-----");
+    /* base64 of "openssh-key-v1\0" and the cipher's name "none" */
+    return !body || strstr(body, "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU") != NULL;
+}
+
+static int next_ssh_key(struct git_auth *auth, const char *user, git_credential **out)
+{
+    static const char *const keys[] = {".ssh/id_ed25519", ".ssh/id_ecdsa", ".ssh/id_rsa"};
+    const char *agent = getenv("SSH_AUTH_SOCK");
+    if (auth->next == 0) {
+        auth->next = 1;
+        if (agent && *agent) {
+            return git_credential_ssh_key_from_agent(out, user);
+        }
+    }
+    while (auth->next <= ARRAY_LEN(keys)) {
+        AUTO(mem_freep) char *path = home_file(keys[auth->next++ - 1]);
+        if (path && key_is_usable(path)) {
+            return git_credential_ssh_key_new(out, user, NULL, path, NULL);
+        }
+    }
+    return refuse(auth, agent && *agent
+                            ? "the server took no key of the ssh agent or ~/.ssh"
+                            : "the server took no key of ~/.ssh, and no ssh agent is running");
+}
+
+/* Whether the connection at hand goes to somebody else than URL says: a redirect. */
+static bool is_elsewhere(const struct git_auth *auth, const struct git_url *url)
+{
+    return auth->host[0] && strcasecmp(auth->host, url->host) != 0;
+}
+
+int git_auth_credentials(git_credential **out, const char *url_text, const char *user,
+                         unsigned allowed_types, void *payload)
+{
+    struct git_auth *auth = payload;
+    AUTO(git_url_release) struct git_url rewritten = {0};
+    const struct git_url *url = auth->url;
+    struct error ignored = {0};
+    /* url.X.insteadOf of the user's git configuration may have led to another host. */
+    if (git_url_parse(url_text, &rewritten, &ignored) == 0 && rewritten.host &&
+        strcasecmp(rewritten.host, url->host) != 0) {
+        url = &rewritten;
+    }
+    auth->asked = true;
+    if (allowed_types & GIT_CREDENTIAL_USERPASS_PLAINTEXT &&
+        !(allowed_types & GIT_CREDENTIAL_SSH_KEY) && url->scheme != GIT_URL_SSH) {
+        if (!auth->allow_http) {
+            auth->withheld = true;
+            git_error_set_str(GIT_ERROR_CALLBACK, "withheld");
+            return GIT_EAUTH;
+        }
+        if (is_elsewhere(auth, url)) {
+            AUTO(mem_freep)
+            char *why = mem_printf("the server sends us on to %s, which asks for credentials: use "
+                                   "its own URL",
+                                   auth->host);
+            return refuse(auth, why);
+        }
+        return next_login(auth, url, out);
+    }
+    AUTO(mem_freep) char *self = local_user();
+    const char *name = user && *user ? user : url->user ? url->user : self;
+    if (allowed_types & GIT_CREDENTIAL_USERNAME) {
+        return git_credential_username_new(out, name);
+    }
+    if (allowed_types & GIT_CREDENTIAL_SSH_KEY) {
+        return next_ssh_key(auth, name, out);
+    }
+    if (allowed_types & GIT_CREDENTIAL_USERPASS_PLAINTEXT && url->password && !auth->tried) {
+        auth->tried = true;
+        return git_credential_userpass_plaintext_new(out, name, url->password);
+    }
+    return refuse(auth, "the server wants a kind of credentials that slipway does not have");
+}
+
+/* "SHA256:..." as ssh-keygen -l prints it. */
+static void fingerprint(const void *key, size_t len, char out[64])
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned digest_len = 0;
+    unsigned char text[64];
+    EVP_Digest(key, len, digest, &digest_len, EVP_sha256(), NULL);
+    int got = EVP_EncodeBlock(text, digest, (int)digest_len);
+    while (got > 0 && text[got - 1] == '=') {
+        text[--got] = '\0';
+    }
+    snprintf(out, 64, "SHA256:%s", (const char *)text);
+}
+
+static int check_ssh_key(struct git_auth *auth, const git_cert_hostkey *cert, const char *host)
+{
+    static const char *const system_files[] = {"/etc/ssh/ssh_known_hosts",
+                                               "/etc/ssh/ssh_known_hosts2"};
+    AUTO(buf_release) struct buf text = BUF_INIT(0);
+    AUTO(mem_freep) char *first = home_file(".ssh/known_hosts");
+    AUTO(mem_freep) char *second = home_file(".ssh/known_hosts2");
+    const char *files[] = {first, second, system_files[0], system_files[1]};
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        AUTO(mem_freep) char *part = slurp(files[i]);
+        buf_printf(&text, "%s\n", part);
+    }
+    if (!(cert->type & GIT_CERT_SSH_RAW)) {
+        return refuse(auth, "the ssh server's key cannot be compared with known_hosts");
+    }
+    unsigned port = auth->url->port;
+    enum known_host known =
+        known_hosts_find(buf_text(&text), host, port, cert->hostkey, cert->hostkey_len);
+    if (known == KNOWN_HOST_MATCH) {
+        return 0;
+    }
+    char print[64];
+    fingerprint(cert->hostkey, cert->hostkey_len, print);
+    AUTO(mem_freep)
+    char *add = port && port != 22 ? mem_printf("ssh-keyscan -p %u %s", port, host)
+                                   : mem_printf("ssh-keyscan %s", host);
+    error_set(&auth->error, ERR_AUTH,
+              known == KNOWN_HOST_UNKNOWN
+                  ? "%s: the server's key %s is not in ~/.ssh/known_hosts; compare it with the one "
+                    "its owner publishes, then: %s >> ~/.ssh/known_hosts"
+              : known == KNOWN_HOST_REVOKED
+                  ? "%s: the server's key %s is marked as revoked in known_hosts%.0s"
+                  : "%s: the server's key %s is not the one in known_hosts: somebody may be "
+                    "listening; if the key was changed, take the old line out and: %s >> "
+                    "~/.ssh/known_hosts",
+              auth->url->display, print, add);
+    return refuse(auth, "");
+}
+
+int git_auth_certificate(git_cert *cert, int valid, const char *host, void *payload)
+{
+    struct git_auth *auth = payload;
+    (void)valid;
+    if (cert->cert_type == GIT_CERT_HOSTKEY_LIBSSH2) {
+        return check_ssh_key(auth, (const git_cert_hostkey *)cert, host);
+    }
+    snprintf(auth->host, sizeof auth->host, "%s", host);
+    return GIT_PASSTHROUGH; /* what the TLS library found counts */
+}

@@ -1,0 +1,305 @@
+#include "git/fetch.h"
+
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cancel.h"
+#include "base/memory.h"
+#include "base/strlist.h"
+#include "git/credentials.h"
+#include "git/library.h"
+#include "git/refs.h"
+
+enum { TRIES = 3, PROGRESS_STEP = 256 * 1024 };
+
+/* One exchange with the server. */
+struct fetch {
+    struct git_auth auth; /* first: the payload of all callbacks is both */
+    const struct git_url *url;
+    git_repository *repo;
+    struct event_sink *events;
+    git_remote *remote;
+    struct ref_list refs; /* the server's */
+    size_t posted;        /* bytes at the last event */
+    bool redirects;       /* redirects at the start are followed */
+    bool broken;          /* the fault is in `repo` */
+    bool passing;         /* it may be gone in a second */
+};
+
+static void post(struct fetch *f, enum event_status status, uint64_t bytes)
+{
+    struct event event = {.type = EVENT_TRANSFER,
+                          .name = f->url->display,
+                          .status = status,
+                          .direction = TRANSFER_DOWN,
+                          .current = bytes};
+    event_post(f->events, &event);
+}
+
+static int on_progress(const git_indexer_progress *stats, void *payload)
+{
+    struct fetch *f = payload;
+    if (stats->received_bytes >= f->posted + PROGRESS_STEP) {
+        f->posted = stats->received_bytes;
+        post(f, STATUS_RUNNING, stats->received_bytes);
+    }
+    return cancel_requested() ? GIT_EUSER : 0;
+}
+
+static int on_sideband(const char *text, int len, void *payload)
+{
+    (void)text;
+    (void)len;
+    (void)payload;
+    return cancel_requested() ? GIT_EUSER : 0;
+}
+
+static void fill_options(struct fetch *f, git_fetch_options *options)
+{
+    git_fetch_options_init(options, GIT_FETCH_OPTIONS_VERSION);
+    options->download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;
+    options->prune = GIT_FETCH_NO_PRUNE;
+    options->proxy_opts.type = GIT_PROXY_AUTO;
+    options->follow_redirects =
+        f->redirects ? GIT_REMOTE_REDIRECT_INITIAL : GIT_REMOTE_REDIRECT_NONE;
+    options->callbacks.credentials = git_auth_credentials;
+    options->callbacks.certificate_check = git_auth_certificate;
+    options->callbacks.transfer_progress = on_progress;
+    options->callbacks.sideband_progress = on_sideband;
+    options->callbacks.payload = f;
+}
+
+/* What failed, in the words of the person who wrote the URL. */
+static int fault(struct fetch *f, int result, struct error *err)
+{
+    const git_error *last = git_error_last();
+    int class = last ? last->klass : GIT_ERROR_NONE;
+    if (cancel_requested()) {
+        return cancel_error(err);
+    }
+    if (f->auth.error.code) {
+        *err = f->auth.error;
+        return -1;
+    }
+    const char *words = last && last->message ? last->message : "";
+    bool refused = strstr(words, "401") || strstr(words, "403");
+    if (result == GIT_EAUTH || (class == GIT_ERROR_HTTP && refused) ||
+        (class == GIT_ERROR_SSH && strstr(words, "authenticate"))) {
+        return git_fault(err, ERR_AUTH, "%s refused us%s", f->url->display,
+                         f->auth.asked ? "" : " without asking for credentials");
+    }
+    f->passing = class == GIT_ERROR_NET || class == GIT_ERROR_OS ||
+                 (class == GIT_ERROR_HTTP && (strstr(words, " 5") || strstr(words, "429")));
+    f->broken = class == GIT_ERROR_ODB || class == GIT_ERROR_ZLIB || class == GIT_ERROR_OBJECT ||
+                class == GIT_ERROR_REFERENCE || class == GIT_ERROR_REPOSITORY;
+    return git_fault(err, f->broken ? ERR_STORE : ERR_REMOTE, "fetch %s%s%s", f->url->display,
+                     f->url->ref ? " ref " : "", f->url->ref ? f->url->ref : "");
+}
+
+/* Connects and reads the server's refs. */
+static int connect_and_list(struct fetch *f, struct error *err)
+{
+    git_fetch_options options;
+    fill_options(f, &options);
+    git_remote_freep(&f->remote);
+    ref_list_release(&f->refs);
+    int result = git_remote_create_anonymous(&f->remote, f->repo, f->url->fetch);
+    if (result == 0) {
+        git_remote_connect_options connect;
+        git_remote_connect_options_init(&connect, GIT_REMOTE_CONNECT_OPTIONS_VERSION);
+        connect.callbacks = options.callbacks;
+        connect.proxy_opts = options.proxy_opts;
+        connect.follow_redirects = options.follow_redirects;
+        result = git_remote_connect_ext(f->remote, GIT_DIRECTION_FETCH, &connect);
+    }
+    const git_remote_head **heads = NULL;
+    size_t count = 0;
+    if (result == 0) {
+        result = git_remote_ls(&heads, &count, f->remote);
+    }
+    if (result != 0) {
+        return fault(f, result, err);
+    }
+    for (size_t i = 0; i < count; i++) {
+        ref_list_add(&f->refs, heads[i]->name, &heads[i]->oid);
+    }
+    return 0;
+}
+
+static const char *local_name(const char *name)
+{
+    return strcmp(name, "HEAD") == 0 ? REF_MIRROR_HEAD : name;
+}
+
+/* Drops refs of ours that the server has no more: "a" must go before "a/b" can come. */
+static int drop_vanished(struct fetch *f, struct error *err)
+{
+    git_strarray names = {0};
+    if (git_reference_list(&names, f->repo) < 0) {
+        f->broken = true;
+        return git_fault(err, ERR_STORE, "list the refs of %s", git_repository_path(f->repo));
+    }
+    for (size_t i = 0; i < names.count; i++) {
+        bool there = strncmp(names.strings[i], "refs/slipway/", 13) == 0;
+        for (size_t k = 0; k < f->refs.len && !there; k++) {
+            there = strcmp(f->refs.items[k].name, names.strings[i]) == 0;
+        }
+        if (!there) {
+            git_reference_remove(f->repo, names.strings[i]);
+        }
+    }
+    git_strarray_dispose(&names);
+    return 0;
+}
+
+static int set_ref(struct fetch *f, const char *name, const git_oid *id, struct error *err)
+{
+    AUTO(git_reference_freep) git_reference *ref = NULL;
+    if (git_reference_create(&ref, f->repo, name, id, 1, NULL) < 0) {
+        f->broken = true;
+        return git_fault(err, ERR_STORE, "write %s in %s", name, git_repository_path(f->repo));
+    }
+    return 0;
+}
+
+static int download(struct fetch *f, const struct strlist *specs, struct error *err)
+{
+    git_fetch_options options;
+    fill_options(f, &options);
+    git_strarray array = {.strings = specs->items, .count = specs->len};
+    int result = git_remote_download(f->remote, &array, &options);
+    return result == 0 ? 0 : fault(f, result, err);
+}
+
+static int fetch_ref(struct fetch *f, const struct ref *ref, struct error *err)
+{
+    AUTO(strlist_release) struct strlist specs = {0};
+    strlist_addf(&specs, "+%s:%s", ref->name, local_name(ref->name));
+    if (drop_vanished(f, err) || download(f, &specs, err)) {
+        return -1;
+    }
+    return set_ref(f, local_name(ref->name), &ref->id, err);
+}
+
+static bool is_branch_or_tag(const char *name)
+{
+    return (strncmp(name, "refs/heads/", 11) == 0 || strncmp(name, "refs/tags/", 10) == 0) &&
+           !strchr(name, '^');
+}
+
+static int fetch_all(struct fetch *f, struct error *err)
+{
+    AUTO(strlist_release) struct strlist specs = {0};
+    strlist_add(&specs, "+refs/heads/*:refs/heads/*");
+    strlist_add(&specs, "+refs/tags/*:refs/tags/*");
+    if (drop_vanished(f, err) || download(f, &specs, err)) {
+        return -1;
+    }
+    for (size_t i = 0; i < f->refs.len; i++) {
+        const struct ref *ref = &f->refs.items[i];
+        if (is_branch_or_tag(ref->name) && set_ref(f, ref->name, &ref->id, err)) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static bool has_commit(git_repository *repo, const char *hex)
+{
+    git_oid id;
+    AUTO(git_object_freep) git_object *object = NULL;
+    return git_oid_fromstr(&id, hex) == 0 &&
+           git_object_lookup(&object, repo, &id, GIT_OBJECT_COMMIT) == 0;
+}
+
+/* A whole commit id: the commit alone where the server gives it, else everything. */
+static int fetch_commit(struct fetch *f, const char *hex, struct error *err)
+{
+    git_oid id;
+    git_oid_fromstr(&id, hex);
+    for (size_t i = 0; i < f->refs.len; i++) {
+        const char *name = f->refs.items[i].name;
+        if (git_oid_equal(&f->refs.items[i].id, &id) && !strchr(name, '^')) {
+            return fetch_ref(f, &f->refs.items[i], err);
+        }
+    }
+    AUTO(strlist_release) struct strlist specs = {0};
+    strlist_addf(&specs, "%s:refs/slipway/commits/%s", hex, hex);
+    struct error refused = {0};
+    if (download(f, &specs, &refused) == 0 && has_commit(f->repo, hex)) {
+        AUTO(mem_freep) char *name = mem_printf("refs/slipway/commits/%s", hex);
+        return set_ref(f, name, &id, err);
+    }
+    if (refused.code == ERR_AUTH || refused.code == ERR_CANCELLED) {
+        *err = refused;
+        return -1;
+    }
+    f->broken = false;
+    if (connect_and_list(f, err)) {
+        return -1;
+    }
+    return fetch_all(f, err);
+}
+
+static int pick_and_fetch(struct fetch *f, struct error *err)
+{
+    const char *want = f->url->ref;
+    if (want && ref_is_commit_id(want)) {
+        return fetch_commit(f, want, err);
+    }
+    const struct ref *ref = ref_list_named(&f->refs, want);
+    if (!ref && want && ref_is_hex(want)) {
+        return fetch_all(f, err);
+    }
+    if (!ref && want) {
+        ref = ref_list_special(&f->refs, want);
+    }
+    return ref ? fetch_ref(f, ref, err) : ref_list_missing(&f->refs, want, f->url->display, err);
+}
+
+static int attempt(struct fetch *f, struct error *err)
+{
+    bool http = f->url->scheme == GIT_URL_HTTP;
+    git_auth_init(&f->auth, f->url);
+    f->auth.allow_http = !http;
+    f->redirects = true;
+    f->broken = f->passing = false;
+    int failed = connect_and_list(f, err);
+    if (failed && f->auth.withheld) {
+        /* Over plain HTTP a redirect to somebody else cannot be seen: none is followed with
+         * credentials. */
+        git_auth_init(&f->auth, f->url);
+        f->auth.allow_http = true;
+        f->redirects = false;
+        failed = connect_and_list(f, err);
+    }
+    return failed ? -1 : pick_and_fetch(f, err);
+}
+
+int git_fetch(git_repository *repo, const struct git_url *url, struct event_sink *events,
+              bool *broken_out, struct error *err)
+{
+    struct fetch f = {.url = url, .repo = repo, .events = events};
+    int failed = -1;
+    for (int i = 0; i < TRIES && failed; i++) {
+        struct pollfd wish = {.fd = cancel_fd(), .events = POLLIN};
+        if (i > 0 && poll(&wish, 1, 500 << i) > 0) {
+            break;
+        }
+        git_error_clear();
+        failed = attempt(&f, err);
+        if (failed && !f.passing) {
+            break;
+        }
+    }
+    size_t bytes = 0;
+    if (!failed) {
+        bytes = git_remote_stats(f.remote)->received_bytes;
+    }
+    post(&f, failed ? STATUS_FAILED : bytes ? STATUS_DONE : STATUS_CACHED, bytes);
+    git_remote_freep(&f.remote);
+    ref_list_release(&f.refs);
+    *broken_out = f.broken;
+    return failed;
+}

@@ -1,0 +1,93 @@
+#include "git/library.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "git/url.h"
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int init_result;
+/* Held while a repository is opened: the check of the owner is a switch of the whole library. */
+static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void init(void)
+{
+    init_result = git_libgit2_init();
+    if (init_result < 0) {
+        return;
+    }
+    /* libgit2 verifies with mbedTLS, which knows nothing of the variables that curl and git heed.
+     */
+    static const char *const names[] = {"GIT_SSL_CAINFO", "CURL_CA_BUNDLE", "SSL_CERT_FILE"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const char *file = getenv(names[i]);
+        if (file && *file) {
+            git_libgit2_opts(GIT_OPT_SET_SSL_CERT_LOCATIONS, file, NULL);
+            return;
+        }
+    }
+}
+
+int git_library_init(struct error *err)
+{
+    pthread_once(&once, init);
+    return init_result >= 0 ? 0 : git_fault(err, ERR_STORE, "start libgit2");
+}
+
+int git_fault(struct error *err, enum error_code code, const char *format, ...)
+{
+    /* Its text is the thread's, and the next call into it changes it. */
+    const git_error *last = git_error_last();
+    AUTO(mem_freep)
+    char *words = git_url_redact(last && last->message ? last->message : "unknown error");
+    for (char *p = words; *p; p++) {
+        if ((unsigned char)*p < 0x20) {
+            *p = ' ';
+        }
+    }
+    char front[ERROR_TEXT_SIZE / 2];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(front, sizeof front, format, args);
+    va_end(args);
+    return error_set(err, code, "%s: %.800s", front, words);
+}
+
+int git_library_open(const char *path, bool search, bool trusted, git_repository **out)
+{
+    unsigned flags = search ? 0 : GIT_REPOSITORY_OPEN_NO_SEARCH;
+    pthread_mutex_lock(&open_lock);
+    git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, trusted ? 0 : 1);
+    int result = git_repository_open_ext(out, path, flags, NULL);
+    git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 1);
+    pthread_mutex_unlock(&open_lock);
+    return result;
+}
+
+#define DEFINE_FREEP(NAME, TYPE, FREE)                                                             \
+    void NAME(TYPE **pointer)                                                                      \
+    {                                                                                              \
+        FREE(*pointer);                                                                            \
+        *pointer = NULL;                                                                           \
+    }
+
+DEFINE_FREEP(git_repository_freep, git_repository, git_repository_free)
+DEFINE_FREEP(git_reference_freep, git_reference, git_reference_free)
+DEFINE_FREEP(git_object_freep, git_object, git_object_free)
+DEFINE_FREEP(git_commit_freep, git_commit, git_commit_free)
+DEFINE_FREEP(git_tree_freep, git_tree, git_tree_free)
+DEFINE_FREEP(git_remote_freep, git_remote, git_remote_free)
+DEFINE_FREEP(git_odb_freep, git_odb, git_odb_free)
+DEFINE_FREEP(git_odb_object_freep, git_odb_object, git_odb_object_free)
+DEFINE_FREEP(git_config_freep, git_config, git_config_free)
+DEFINE_FREEP(git_index_freep, git_index, git_index_free)
+DEFINE_FREEP(git_index_iterator_freep, git_index_iterator, git_index_iterator_free)
+
+void git_buf_disposep(git_buf *buf)
+{
+    git_buf_dispose(buf);
+}
