@@ -108,9 +108,14 @@ int docker_archive_write(struct store *store, struct writer *out, const struct l
     AUTO(json_freep) json_t *list = json_array();
     AUTO(buf_release) struct buf text = BUF_INIT(0);
     for (size_t i = 0; i < len; i++) {
-        if (!seen_before(images, i) && add_image(store, images, len, i, platform, list, err) != 0) {
+        if (seen_before(images, i)) {
+            continue;
+        }
+        AUTO(image_release) struct image image = {0};
+        if (load(store, &images[i].descriptor, platform, &image, err) != 0) {
             return -1;
         }
+        json_array_append_new(list, manifest_item(&image, repo_tags(images, len, i)));
     }
     json_render(list, &text);
     return layout_write_tar_with(store, out, images, len, &text, err);
