@@ -194,7 +194,7 @@ static void test_document__the_index_entry_that_fits_is_picked(void **state)
         if (result != 0) {
             assert_int_equal(err.code, ERR_USAGE);
             assert_non_null(strstr(err.text, "linux/arm/v7"));
-            assert_null(strstr(err.text, "s390x,"));
+            assert_null(strstr(strstr(err.text, "only for"), "s390x"));
         }
     }
 }
