@@ -12,7 +12,7 @@ struct rmi_options {
 static const struct option_spec specs[] = {
     {.name = "force",
      .letter = 'f',
-     .help = "remove an image by its id though it has several names; a missing one is fine",
+     .help = "by id: with all its names; a missing one is fine",
      .kind = OPTION_FLAG,
      .offset = offsetof(struct rmi_options, force)},
 };

@@ -1,0 +1,71 @@
+#!/usr/bin/env bats
+# What a person sees who asks for help.
+
+load helpers
+
+setup() {
+    fresh_environment
+}
+
+commands="build history images inspect load login logout pull push rmi save ship tag version"
+
+@test "help: the list of commands is sorted and complete, and fits a screen" {
+    run slipway --help
+    succeeded
+    [ "${#lines[@]}" -le 24 ]
+    equal "$(sed -nE 's/^  ([a-z]+) .*/\1/p' <<<"$output" | tr '\n' ' ')" "$commands "
+    equal "$(slipway help)" "$output"
+    equal "$(slipway -h)" "$output"
+}
+
+@test "help: every command has help on standard output that fits a screen" {
+    local command
+    for command in $commands; do
+        slipway "$command" --help >help 2>errors
+        [ ! -s errors ]
+        grep -q "^Usage: slipway $command" help
+        [ "$(wc -l <help)" -le 46 ]
+        [ "$(wc -L <help)" -le 100 ]
+        equal "$(slipway "$command" -h)" "$(cat help)"
+        equal "$(slipway help "$command")" "$(cat help)"
+    done
+}
+
+@test "help: nothing is made by asking for it" {
+    slipway build --help >/dev/null
+    slipway --version >/dev/null
+    [ ! -e "$SLIPWAY_HOME" ]
+}
+
+@test "help: every option that help of build lists is known" {
+    local option
+    for option in $(slipway build --help | sed -nE 's/^  .{4}(--[a-z-]+).*/\1/p'); do
+        run slipway build "$option" --help
+        says_not 'no option'
+    done
+}
+
+@test "version: names the libraries" {
+    run slipway --version
+    succeeded
+    local library
+    for library in '^slipway ' '^libarchive ' '^libcurl ' '^libdeflate ' '^libgit2 ' '^jansson ' '^libseccomp ' '^OpenSSL ' \
+        '^zlib ' '^zstd '; do
+        says "$library[0-9]+\\.[0-9]+"
+    done
+    equal "$(slipway version)" "$output"
+}
+
+@test "docker: called by that name it takes docker's forms" {
+    ln -s "$SLIPWAY" docker
+    local form
+    for form in "image ls" "image list" "image rm" "image inspect" "image history" "image build" "buildx build" "builder build" \
+        "image push" "image pull" "image save" "image load" "image tag" build push images; do
+        # shellcheck disable=SC2086
+        run ./docker $form --help
+        succeeded
+        says '^Usage: slipway '
+    done
+    run slipway image ls
+    failed_with 2
+}

@@ -1,0 +1,134 @@
+#!/usr/bin/env bats
+# The command line: what is not understood is said, with exit code 2, before anything is made or asked.
+
+load helpers
+
+setup() {
+    fresh_environment
+    mkdir app
+    printf 'FROM scratch\nCOPY file /\n' >app/Dockerfile
+    echo a >app/file
+}
+
+refuses() { # PATTERN ARGUMENT...
+    local pattern=$1
+    shift
+    run slipway "$@"
+    failed_with 2
+    says "^slipway: .*$pattern"
+    equal "${#lines[@]}" 1
+    [ ! -e "$SLIPWAY_HOME" ]
+}
+
+@test "options: an unknown command names the nearest" {
+    refuses "no command 'biuld', did you mean 'build'\\?" biuld .
+    refuses "no command 'frobnicate', see 'slipway --help'" frobnicate
+    refuses "no option '--versoin'" --versoin
+    run slipway
+    failed_with 2
+    says '^Usage: slipway COMMAND'
+}
+
+@test "options: an unknown option names the nearest" {
+    refuses 'build: no option --tga, did you mean --tag\?' build --tga x app
+    refuses 'build: no option --buildarg, did you mean --build-arg\?' build --buildarg A=b app
+    refuses 'push: no option --al-tags, did you mean --all-tags\?' push --al-tags x
+    refuses 'build: no option -Z' build -Z app
+}
+
+@test "options: what is not there yet is an error that says so" {
+    refuses 'cache-from: .*not possible yet' build --cache-from type=registry,ref=x app
+    refuses 'cache-to: .*not possible yet' build --cache-to type=inline app
+    refuses 'explain.*not possible yet' build --explain app
+    refuses 'several platforms' build --platform linux/amd64,linux/arm64 app
+    refuses 'several platforms' build --platform linux/amd64 --platform linux/arm64 app
+    refuses 'provenance' build --provenance=true app
+    refuses 'layers are not joined' build --squash app
+}
+
+@test "options: values are checked before anything is done" {
+    refuses "push: 'perhaps' is neither true nor false" build --push=perhaps app
+    refuses "progress: 'loud'" build --progress loud app
+    refuses "network: 'bridge'" build --network bridge app
+    refuses "isolation: 'vm'" build --isolation vm app
+    refuses "compression: 'lzma'" build --compression lzma app
+    refuses 'gzip has levels 1 to 12' build --compression-level 15 app
+    refuses "timestamps: 'now'" build --timestamps now app
+    refuses "platform: " build --platform linux/amd64/v1/x app
+    refuses "add-host: 'x' is no IP" build --add-host name:x app
+    refuses 'label: ' build --label =x app
+    refuses 'annotation: ' build --annotation x app
+    refuses 'build-context: ' build --build-context folder app
+    refuses 'secret: id=NAME' build --secret src=app/file app
+    refuses 'secret: .*missing' build --secret id=a,src=missing app
+    refuses 'secret: the variable NOT_SET' build --secret id=a,env=NOT_SET app
+    refuses "secret: no key 'sorce', did you mean source" build --secret id=a,sorce=b app
+    refuses 'ssh: SSH_AUTH_SOCK' build --ssh default app
+    refuses 'tag: ' build -t 'Not A Name' app
+    refuses 'tag: .*digest' build -t "a@sha256:$(printf '%064d' 0)" app
+    refuses "output: no type 'ocy'" build -o type=ocy,dest=x app
+    refuses 'jobs: ' build --jobs many app
+    refuses 'retry: at least 1' build --retry 0 app
+    refuses 'registry-map: ' build --registry-map nothing app
+}
+
+@test "options: arguments are counted" {
+    refuses 'CONTEXT is missing' build
+    refuses "'b' is one argument too many" build app b
+    refuses 'an argument is missing' push
+    refuses 'two contexts' build --context app app
+    refuses 'missing' tag one
+}
+
+@test "options: what excludes each other" {
+    refuses 'exclude each other' build --push --no-push -t x app
+    refuses 'exclude each other' build --push --offline -t x app
+    refuses 'no-push' ship --no-push --container web -t x app
+    refuses 'exclude each other' login -u a -p b --password-stdin host
+}
+
+@test "options: pushing without a name says how to give one" {
+    refuses 'needs a name: -t .*IMAGE_REPO_NAME' build --push app
+    refuses 'needs a name: -t .*AWS_ACCOUNT_ID' ship --container web app
+}
+
+@test "options: flags that docker users give and that change nothing are taken" {
+    run slipway build -q --rm --force-rm --load --provenance=false --reproducible app
+    succeeded
+}
+
+@test "options: kaniko's names mean the same" {
+    run slipway build --context "dir://$PWD/app" --dockerfile app/Dockerfile --destination example/app:1 --no-push \
+        --tar-path app.tar --oci-layout-path layout --digest-file digest
+    succeeded
+    grep -qE '^sha256:[0-9a-f]{64}$' digest
+    tar -tf app.tar | grep -q '^manifest.json$'
+    [ -e layout/oci-layout ]
+    run slipway images
+    says '^example/app +1 '
+    run slipway --context app --no-push --destination example/app:2
+    succeeded
+}
+
+@test "options: the pipeline's variables name the image" {
+    export AWS_ACCOUNT_ID=123456789012 AWS_DEFAULT_REGION=eu-west-1 IMAGE_REPO_NAME=app IMAGE_TAG=7
+    slipway build -q app
+    run slipway images --format '{{.Repository}}:{{.Tag}}'
+    equal "$output" 123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:7
+    slipway build -q -t other:1 app
+    run slipway images -q other
+    equal "${#lines[@]}" 1
+}
+
+@test "options: standard output is the image's digest and nothing else" {
+    slipway build --progress=plain app >out 2>errors
+    grep -qE '^sha256:[0-9a-f]{64}$' out
+    equal "$(wc -l <out)" 1
+    grep -q '^#1 ' errors
+    slipway build -q app >out2 2>errors2
+    equal "$(cat out2)" "$(cat out)"
+    [ ! -s errors2 ]
+    slipway build --progress=json app 2>&1 >out3 | python3 -c 'import json, sys; [json.loads(line) for line in sys.stdin]'
+    equal "$(cat out3)" "$(cat out)"
+    equal "$(slipway build -q -o - app | tar -xO file)" a
+}
