@@ -23,14 +23,15 @@ struct expander {
     /* The value of NAME, borrowed until the next call; NULL: not set. */
     const char *(*get)(void *ctx, const char *name);
     void *ctx;
-    /* Unless NULL: told of each variable whose value was wanted, and whether it was set. Not told
-     * of a missing one that the expression itself provides for (":-", "+", "?"). */
+    /* Unless NULL: told of each variable whose value was wanted, and whether it was set (for the
+     * lint rule UndefinedVar; BuildKit counts "${x:-word}" as well). */
     void (*used)(void *ctx, const char *name, bool set);
     char escape;        /* '\\' or '`' (`dockerfile.escape`); 0: '\\' */
     bool keep_quotes;   /* quotes stay in the result, but still quote */
     bool keep_escapes;  /* the escape character stays in the result, but still escapes */
     bool ignore_quotes; /* quotes are ordinary characters (the content of a here-document) */
     bool keep_unset;    /* $x stays as written where x is not set */
+    size_t max_bytes;   /* of the result; 0: LIMIT_WORD_BYTES */
 };
 
 /* Expands WORD to one string, which is the caller's. ERR_USAGE: unclosed quote or brace, bad
