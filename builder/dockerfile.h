@@ -119,6 +119,7 @@ struct directive {
 
 struct dockerfile {
     char *file;              /* name for messages */
+    char *text;              /* the whole of it, terminated, for messages that show a line */
     char escape;             /* '\\' or '`' */
     struct directive syntax; /* read, never fetched */
     struct directive check;  /* "skip=A,B;error=true" */

@@ -41,15 +41,15 @@ void run_mount_release(struct run_mount *m);
 int mount_parse(const char *text, const struct expander *x, struct run_mount *out,
                 struct error *err);
 
-/* Where it goes: absolute and clean. The target relative to WORKDIR (absolute; bind, cache and
- * tmpfs: none given is WORKDIR itself); a secret without one goes to /run/secrets/NAME, the ssh
- * agent to /run/buildkit/ssh_agent.INDEX. "/" is ERR_USAGE. A secret that only goes to its variable
- * (env without target) gives NULL. The result is the caller's. */
+/* Where it goes: absolute and clean. A bind, cache or tmpfs goes below WORKDIR (absolute) unless
+ * its target is absolute, without a target to WORKDIR itself; a secret without one goes to
+ * /run/secrets/NAME, the ssh agent to /run/buildkit/ssh_agent.INDEX. "/" is ERR_USAGE. A secret
+ * that only goes to its variable (env without target) gives NULL. The result is the caller's. */
 int mount_target(const struct run_mount *m, const char *workdir, unsigned index, char **out,
                  struct error *err);
 
-/* The secret's or ssh agent's id: id, else source, else the target's last component; ssh: else
- * "default". A cache's: id, else the clean target. Borrowed from M. */
+/* The secret's id: id, else source, else the target's last component; the ssh agent's: id, else
+ * "default"; a cache's: id, which is the clean target where none was given. Borrowed from M. */
 const char *mount_id(const struct run_mount *m);
 
 /* The type's word ("bind"). */
