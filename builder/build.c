@@ -168,16 +168,11 @@ static int find_epoch(struct build *build, struct error *err)
     return 0;
 }
 
-static int find_platforms(struct build *build, struct error *err)
+static int find_platforms(struct build *build, const char *platform, struct error *err)
 {
-    const struct strlist *platforms = &build->request->platforms;
     platform_local(&build->build_platform);
-    if (platforms->len > 1) {
-        return error_set(err, ERR_USAGE,
-                         "--platform takes one platform; build the others by themselves");
-    }
-    if (platforms->len == 1) {
-        return platform_parse(platforms->items[0], &build->target_platform, err);
+    if (platform) {
+        return platform_parse(platform, &build->target_platform, err);
     }
     platform_local(&build->target_platform);
     return 0;
@@ -197,10 +192,11 @@ static int make_plan(struct build *build, struct error *err)
     return plan_make(build->df, &inputs, &build->plan, err);
 }
 
-static int open_build(struct build *build, struct error *err)
+static int open_build(struct build *build, const char *platform, bool part_of_index,
+                      struct error *err)
 {
     resolve_build_args(build);
-    if (find_platforms(build, err) != 0 ||
+    if (find_platforms(build, platform, err) != 0 ||
         context_open(build->request, &build->context, err) != 0) {
         return -1;
     }
@@ -218,7 +214,7 @@ static int open_build(struct build *build, struct error *err)
     for (int i = (int)build->plan.target; i >= 0; i = build->plan.stages[i].parent) {
         build->stages[i].on_target = true;
     }
-    return finish_open_push(build, err);
+    return finish_open_push(build, part_of_index, err);
 }
 
 /* Runs the stages and waits for all that were started. */
@@ -283,19 +279,27 @@ static void build_release(struct build *build)
     pthread_cond_destroy(&build->changed);
 }
 
-int build_run(const struct build_request *request, struct build_result *result, struct error *err)
+static void build_init(struct build *build, const struct build_request *request)
 {
     unsigned jobs = request->jobs ? request->jobs : cpu_count();
-    struct build build = {.request = request,
-                          .store = request->store,
-                          .registry = request->registry,
-                          .events = request->events,
-                          .slots = jobs,
-                          .pool = pool_new(jobs)};
-    pthread_mutex_init(&build.lock, NULL);
-    pthread_mutex_init(&build.sources_lock, NULL);
-    pthread_cond_init(&build.changed, NULL);
-    int r = open_build(&build, err);
+    *build = (struct build){.request = request,
+                            .store = request->store,
+                            .registry = request->registry,
+                            .events = request->events,
+                            .slots = jobs,
+                            .pool = pool_new(jobs)};
+    pthread_mutex_init(&build->lock, NULL);
+    pthread_mutex_init(&build->sources_lock, NULL);
+    pthread_cond_init(&build->changed, NULL);
+}
+
+/* The image for PLATFORM (NULL: this machine's). */
+static int build_one(const struct build_request *request, const char *platform, bool part_of_index,
+                     struct build_result *result, struct error *err)
+{
+    struct build build;
+    build_init(&build, request);
+    int r = open_build(&build, platform, part_of_index, err);
     if (r == 0) {
         r = run_stages(&build, err);
     }
@@ -303,8 +307,52 @@ int build_run(const struct build_request *request, struct build_result *result, 
         warn_unused_arguments(&build);
         r = finish_image(&build, result, err);
     }
+    if (r == 0 && !part_of_index) {
+        r = finish_names(&build, result, err);
+    }
     build_release(&build);
     return r;
+}
+
+/* One image for each platform, and the index over them. */
+static int build_several(const struct build_request *request, struct build_result *result,
+                         struct error *err)
+{
+    const struct strlist *platforms = &request->platforms;
+    struct image *images = mem_calloc(platforms->len, sizeof *images);
+    struct build build;
+    int r = 0;
+    for (size_t i = 0; i < platforms->len && r == 0; i++) {
+        struct build_result one = {0};
+        r = build_one(request, platforms->items[i], true, &one, err);
+        if (r == 0) {
+            image_copy(&one.image, &images[i]);
+            result->created = one.created;
+        }
+        build_result_release(&one);
+    }
+    build_init(&build, request);
+    if (r == 0) {
+        r = finish_index(&build, images, platforms->len, result, err);
+    }
+    if (r == 0) {
+        r = finish_names(&build, result, err);
+    }
+    build_release(&build);
+    for (size_t i = 0; i < platforms->len; i++) {
+        image_release(&images[i]);
+    }
+    free(images);
+    return r;
+}
+
+int build_run(const struct build_request *request, struct build_result *result, struct error *err)
+{
+    const struct strlist *platforms = &request->platforms;
+    if (platforms->len > 1) {
+        return build_several(request, result, err);
+    }
+    return build_one(request, platforms->len ? platforms->items[0] : NULL, false, result, err);
 }
 
 void build_result_release(struct build_result *result)

@@ -9,7 +9,7 @@
 #include "oci/config.h"
 #include "oci/images.h"
 
-int finish_open_push(struct build *build, struct error *err)
+int finish_open_push(struct build *build, bool part_of_index, struct error *err)
 {
     const struct strlist *tags = &build->request->tags;
     for (size_t i = 0; i < tags->len; i++) {
@@ -21,7 +21,7 @@ int finish_open_push(struct build *build, struct error *err)
         if (ref.has_digest) {
             r = error_set(err, ERR_USAGE, "'%s': a build cannot be given a digest as its name",
                           tags->items[i]);
-        } else if (build->request->push && i == 0) {
+        } else if (build->request->push && i == 0 && !part_of_index) {
             r = push_open(build->registry, &ref, &build->push, err);
         }
         reference_release(&ref);
@@ -101,61 +101,66 @@ static int put_manifest(struct build *build, struct stage *stage, struct image *
 }
 
 /* Everything to the first name: what was pushed on the way is not sent again. */
-static int push_first(struct build *build, const struct image *image, const struct reference *ref,
-                      struct error *err)
+static int push_first(struct build *build, const struct build_result *result,
+                      const struct reference *ref, struct error *err)
 {
     if (!build->pushing) {
-        return registry_push_image(build->registry, image, &image->manifest, ref, err);
+        return registry_push_image(build->registry, &result->image, &result->top, ref, err);
     }
     const char *tags[] = {reference_tag(ref), NULL};
-    push_add_blob(build->push, &image->config);
-    return push_finish(build->push, &image->manifest, tags, err);
+    push_add_blob(build->push, &result->image.config);
+    return push_finish(build->push, &result->top, tags, err);
 }
 
-static int push_names(struct build *build, struct build_result *result, struct error *err)
+static int push_name(struct build *build, const char *name, bool first, struct build_result *result,
+                     struct error *err)
+{
+    struct reference ref = {0};
+    char digest[DIGEST_TEXT_SIZE];
+    if (reference_parse(name, &ref, err) != 0) {
+        return -1;
+    }
+    int r = first ? push_first(build, result, &ref, err)
+                  : registry_push_image(build->registry, &result->image, &result->top, &ref, err);
+    reference_release(&ref);
+    if (r == 0) {
+        strlist_addf(&result->pushed, "%s@%s", name, digest_format(&result->top.digest, digest));
+    }
+    return r;
+}
+
+static int tag_name(struct build *build, const char *name, const struct descriptor *top,
+                    struct error *err)
+{
+    struct reference ref = {0};
+    if (reference_parse(name, &ref, err) != 0) {
+        return -1;
+    }
+    if (!ref.tag) {
+        ref.tag = mem_strdup(reference_tag(&ref));
+    }
+    AUTO(mem_freep) char *full = reference_format(&ref);
+    reference_release(&ref);
+    return images_tag(build->store, full, top, err);
+}
+
+int finish_names(struct build *build, struct build_result *result, struct error *err)
 {
     const struct strlist *tags = &build->request->tags;
+    if (tags->len == 0) {
+        return images_add(build->store, &result->top, err);
+    }
     for (size_t i = 0; i < tags->len; i++) {
-        struct reference ref = {0};
-        if (reference_parse(tags->items[i], &ref, err) != 0) {
+        if (tag_name(build, tags->items[i], &result->top, err) != 0) {
             return -1;
         }
-        int r = i == 0 ? push_first(build, &result->image, &ref, err)
-                       : registry_push_image(build->registry, &result->image,
-                                             &result->image.manifest, &ref, err);
-        if (r == 0) {
-            char digest[DIGEST_TEXT_SIZE];
-            strlist_addf(&result->pushed, "%s@%s", tags->items[i],
-                         digest_format(&result->image.manifest.digest, digest));
-        } else {
-            error_wrap(err, "pushing %s", tags->items[i]);
-        }
-        reference_release(&ref);
-        if (r != 0) {
+    }
+    for (size_t i = 0; i < tags->len && build->request->push; i++) {
+        if (push_name(build, tags->items[i], i == 0, result, err) != 0) {
             return -1;
         }
     }
     return 0;
-}
-
-static int tag_names(struct build *build, const struct descriptor *top, struct error *err)
-{
-    const struct strlist *tags = &build->request->tags;
-    for (size_t i = 0; i < tags->len; i++) {
-        struct reference ref = {0};
-        if (reference_parse(tags->items[i], &ref, err) != 0) {
-            return -1;
-        }
-        if (!ref.tag) {
-            ref.tag = mem_strdup(reference_tag(&ref));
-        }
-        AUTO(mem_freep) char *name = reference_format(&ref);
-        reference_release(&ref);
-        if (images_tag(build->store, name, top, err) != 0) {
-            return -1;
-        }
-    }
-    return tags->len > 0 ? 0 : images_add(build->store, top, err);
 }
 
 int finish_image(struct build *build, struct build_result *result, struct error *err)
@@ -164,13 +169,34 @@ int finish_image(struct build *build, struct build_result *result, struct error 
     struct image image = {0};
     if (put_config(build, stage, &image, err) != 0 ||
         put_manifest(build, stage, &image, err) != 0 ||
-        tag_names(build, &image.manifest, err) != 0) {
-        return -1;
-    }
-    if (images_load(build->store, &image.manifest, &stage->platform, &result->image, err) != 0) {
+        images_load(build->store, &image.manifest, &stage->platform, &result->image, err) != 0) {
         return -1;
     }
     result->top = result->image.manifest;
     result->created = build->epoch;
-    return build->request->push ? push_names(build, result, err) : 0;
+    return 0;
+}
+
+int finish_index(struct build *build, const struct image *images, size_t len,
+                 struct build_result *result, struct error *err)
+{
+    AUTO(buf_release) struct buf text = BUF_INIT(0);
+    struct index_entry *items = mem_calloc(len, sizeof *items);
+    for (size_t i = 0; i < len; i++) {
+        items[i].descriptor = images[i].manifest;
+        config_platform(images[i].config_json, &items[i].platform);
+    }
+    AUTO(json_freep) json_t *annotations = annotations_of(build->request);
+    index_render(items, len, annotations, &text);
+    for (size_t i = 0; i < len; i++) {
+        platform_release(&items[i].platform);
+    }
+    free(items);
+    set_media_type(&result->top, MEDIA_OCI_INDEX);
+    result->top.size = text.len;
+    if (store_put_blob(build->store, text.data, text.len, &result->top.digest, err) != 0) {
+        return -1;
+    }
+    image_copy(&images[0], &result->image);
+    return 0;
 }
