@@ -20,6 +20,11 @@ static void init(void)
     if (init_result < 0) {
         return;
     }
+    /* What these mean does not touch how objects are read; libgit2 1.5 refuses repositories that
+     * name them. */
+    static const char *extensions[] = {"worktreeconfig", "partialclone", "preciousobjects",
+                                       "relativeworktrees"};
+    git_libgit2_opts(GIT_OPT_SET_EXTENSIONS, extensions, ARRAY_LEN(extensions));
     /* libgit2 verifies with mbedTLS, which knows nothing of the variables that curl and git heed.
      */
     static const char *const names[] = {"GIT_SSL_CAINFO", "CURL_CA_BUNDLE", "SSL_CERT_FILE"};
@@ -63,6 +68,15 @@ int git_library_open(const char *path, bool search, bool trusted, git_repository
     pthread_mutex_lock(&open_lock);
     git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, trusted ? 0 : 1);
     int result = git_repository_open_ext(out, path, flags, NULL);
+    git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
+    git_repository *other = NULL;
+    if (result == GIT_ENOTFOUND && !trusted &&
+        git_repository_open_ext(&other, path, flags, NULL) == 0) {
+        /* libgit2 1.5 says "not found" of another user's repository where there is no ~/.gitconfig.
+         */
+        git_repository_free(other);
+        result = GIT_EOWNER;
+    }
     git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 1);
     pthread_mutex_unlock(&open_lock);
     return result;
