@@ -66,6 +66,16 @@ static const struct command *find_command(const char *name)
 
 static int unknown_command(const char *name, struct error *err)
 {
+    static const char *const of_containers[] = {"attach", "commit", "cp",   "create",  "exec",
+                                                "kill",   "logs",   "ps",   "restart", "rm",
+                                                "run",    "start",  "stop", "wait"};
+    for (size_t i = 0; i < ARRAY_LEN(of_containers); i++) {
+        if (strcmp(name, of_containers[i]) == 0) {
+            return error_set(
+                err, ERR_USAGE,
+                "no command '%s': slipway builds and ships images, it runs no containers", name);
+        }
+    }
     const char *names[ARRAY_LEN(commands)];
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         names[i] = commands[i].name;

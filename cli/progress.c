@@ -82,12 +82,29 @@ static struct progress_step *find_step(struct progress *p, uint64_t number)
     return NULL;
 }
 
+/* NAME on one line: an instruction may have several, and indentation in them. The caller's. */
+static char *one_line(const char *name)
+{
+    static const char blanks[] = " \t\r\n";
+    struct buf line = BUF_INIT(0);
+    while (*name) {
+        size_t blank = strspn(name, blanks);
+        bool inside = blank > 0 && line.len > 0 && name[blank] != '\0';
+        buf_puts(&line, inside ? " " : "");
+        name += blank;
+        size_t word = strcspn(name, blanks);
+        buf_append(&line, name, word);
+        name += word;
+    }
+    return buf_take(&line);
+}
+
 static struct progress_step *add_step(struct progress *p, const struct event *event)
 {
     p->steps = mem_realloc(p->steps, p->steps_len + 1, sizeof *p->steps);
     struct progress_step *step = &p->steps[p->steps_len++];
     *step = (struct progress_step){.number = event->step,
-                                   .name = mem_strdup(event->name ? event->name : ""),
+                                   .name = one_line(event->name ? event->name : ""),
                                    .start = progress_now(p),
                                    .partial = BUF_INIT(0)};
     return step;

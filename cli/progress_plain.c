@@ -138,7 +138,9 @@ static void transfer(struct progress *p, const struct event *event)
                    text_bytes(event->total, total));
     } else {
         uint64_t bytes = event->total > event->current ? event->total : event->current;
-        buf_printf(&p->out, " %s", text_bytes(bytes, current));
+        if (bytes > 0) {
+            buf_printf(&p->out, " %s", text_bytes(bytes, current));
+        }
     }
     if (item && event->status == STATUS_DONE) {
         buf_printf(&p->out, " %.1fs", now - item->start);
@@ -171,7 +173,7 @@ static void plain_event(struct progress *p, const struct event *event, struct pr
     switch (event->type) {
     case EVENT_STEP_START:
         buf_printf(&p->out, "#%llu ", (unsigned long long)event->step);
-        add_string(p, event->name ? event->name : "");
+        add_string(p, step ? step->name : "");
         buf_putc(&p->out, '\n');
         break;
     case EVENT_STEP_OUTPUT:

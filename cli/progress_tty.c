@@ -224,6 +224,22 @@ static void end_step(struct progress *p, const struct event *event, struct progr
     put_forever(p, color, buf_text(&line));
 }
 
+/* What was moved and is large enough to be worth a line. */
+static void put_transferred(struct progress *p, const struct event *event)
+{
+    enum { WORTH_A_LINE = 100000 };
+    char size[TEXT_SIZE_SIZE];
+    AUTO(buf_release) struct buf line = BUF_INIT(0);
+    uint64_t bytes = event->total > event->current ? event->total : event->current;
+    if (event->status != STATUS_DONE || bytes < WORTH_A_LINE) {
+        return;
+    }
+    buf_puts(&line, event->direction == TRANSFER_UP ? " pushed " : " pulled ");
+    text_clean(event->name ? event->name : "", event->name ? strlen(event->name) : 0, &line);
+    buf_printf(&line, "  %s", text_bytes(bytes, size));
+    put_forever(p, "\x1b[34m", buf_text(&line));
+}
+
 static void transfer(struct progress *p, const struct event *event)
 {
     struct tty_state *s = state_of(p);
@@ -238,6 +254,7 @@ static void transfer(struct progress *p, const struct event *event)
         if (i < s->transfers_len) {
             s->transfers[i] = s->transfers[--s->transfers_len];
         }
+        put_transferred(p, event);
         return;
     }
     if (i == MAX_TRANSFERS) {

@@ -23,6 +23,7 @@ refuses() { # PATTERN ARGUMENT...
 @test "options: an unknown command names the nearest" {
     refuses "no command 'biuld', did you mean 'build'\\?" biuld .
     refuses "no command 'frobnicate', see 'slipway --help'" frobnicate
+    refuses "no command 'run': .*runs no containers" run x
     refuses "no option '--versoin'" --versoin
     run slipway
     failed_with 2

@@ -40,7 +40,7 @@ static void build(struct event_sink *sink)
 {
     start(sink, 1, "[1/3] FROM base");
     end(sink, 1, STATUS_CACHED, NULL);
-    start(sink, 2, "[2/3] RUN make");
+    start(sink, 2, "[2/3] RUN make \\\n\t all\n");
     output(sink, 2, "one\ntw");
     output(sink, 2, "o\n10%\r50%\r100%\r\nlast \x1b[31mred\x1b[0m");
     end(sink, 2, STATUS_DONE, "4.0 kB");
@@ -85,6 +85,7 @@ static void test_progress__plain_is_one_line_for_everything(void **state)
     static const char *const patterns[] = {
         "^#1 \\[1/3\\] FROM base$",
         "^#1 CACHED$",
+        "^#2 \\[2/3\\] RUN make \\\\ all$",
         "^#2 [0-9]+\\.[0-9]{3} one$",
         "^#2 [0-9.]+ two$",
         "^#2 [0-9.]+ 100%$",
