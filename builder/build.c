@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "builder/build_internal.h"
 #include "builder/finish.h"
+#include "builder/foreign.h"
 #include "builder/sources.h"
 #include "builder/stage.h"
 
@@ -111,24 +112,69 @@ int build_need_stage(struct build *build, size_t index, struct stage **out, stru
     return 0;
 }
 
-/* Starts all stages that stage INDEX is known to need, so that they run side by side from the
- * beginning. What only a trigger or a variable tells is started when it is needed. */
-static void start_needed(struct build *build, size_t index)
+/* A RUN that this machine cannot execute ends the build before it starts. */
+static int check_runs(struct build *build, const struct plan_stage *plan, struct error *err)
+{
+    struct platform platform = {0};
+    int r = 0;
+    for (size_t i = plan->first; i < plan->end; i++) {
+        if (build->df->items[i].type != INSTRUCTION_RUN) {
+            continue;
+        }
+        /* The platform of a stage is that of the image below it. */
+        const struct plan_stage *root = plan;
+        while (root->parent >= 0) {
+            root = &build->plan.stages[root->parent];
+        }
+        if (root->platform && platform_parse(root->platform, &platform, err) != 0) {
+            return dockerfile_locate(err, build->df->file, root->from);
+        }
+        r = foreign_check(root->platform ? &platform : &build->target_platform, err);
+        platform_release(&platform);
+        return r == 0 ? 0 : dockerfile_locate(err, build->df->file, &build->df->items[i]);
+    }
+    return 0;
+}
+
+/* Marks stage INDEX and all that it is known to need. What only a trigger or a variable tells is
+ * started when it is needed. */
+static void mark_needed(struct build *build, size_t index, bool *needed)
 {
     const struct plan_stage *plan = &build->plan.stages[index];
     struct error ignored = {0};
-    build_start_stage(build, index);
+    if (needed[index]) {
+        return;
+    }
+    needed[index] = true;
     if (plan->parent >= 0) {
-        start_needed(build, (size_t)plan->parent);
+        mark_needed(build, (size_t)plan->parent, needed);
     }
     for (size_t i = plan->first; i < plan->end; i++) {
         const char *from = instruction_flag(&build->df->items[i], "from");
         int other = -1;
         if (from && plan_find_stage(&build->plan, from, index, &other, &ignored) == 0 &&
-            other >= 0 && build->stages[other].status == STAGE_IDLE) {
-            start_needed(build, (size_t)other);
+            other >= 0) {
+            mark_needed(build, (size_t)other, needed);
         }
     }
+}
+
+/* Starts all stages that the target needs, so that they run side by side from the beginning. */
+static int start_needed(struct build *build, struct error *err)
+{
+    AUTO(mem_freep) bool *needed = mem_calloc(build->plan.len, sizeof *needed);
+    mark_needed(build, build->plan.target, needed);
+    for (size_t i = 0; i < build->plan.len; i++) {
+        if (needed[i] && check_runs(build, &build->plan.stages[i], err) != 0) {
+            return -1;
+        }
+    }
+    for (size_t i = 0; i < build->plan.len; i++) {
+        if (needed[i]) {
+            build_start_stage(build, i);
+        }
+    }
+    return 0;
 }
 
 /* KEY=VALUE as given, KEY from the environment. */
@@ -222,8 +268,12 @@ static int run_stages(struct build *build, struct error *err)
 {
     struct stage *target = NULL;
     struct error own = {0};
-    start_needed(build, build->plan.target);
-    int r = build_need_stage(build, build->plan.target, &target, &own);
+    int r = start_needed(build, &own);
+    if (r != 0) {
+        build_fail(build, &own);
+    } else {
+        r = build_need_stage(build, build->plan.target, &target, &own);
+    }
     for (size_t i = 0; i < build->plan.len; i++) {
         if (build->stages[i].started) {
             pthread_join(build->stages[i].thread, NULL);
