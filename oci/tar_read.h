@@ -21,7 +21,7 @@ enum tar_flavour {
                     names are cut to the root as BuildKit does */
 };
 
-/* Reads from IN (taken over), an uncompressed tar (libarchive: ustar, pax, GNU, old). */
+/* Reads from IN (taken over), an uncompressed tar: ustar, pax, GNU, star, old. Sparse files are refused. Names are bytes. */
 int tar_reader_open(struct reader *in, enum tar_flavour flavour, struct tar_reader **out,
                     struct error *err);
 
@@ -35,6 +35,9 @@ int tar_reader_next(struct tar_reader *t, struct entry *entry, bool *more_out, s
 /* Reads content of the current FILE entry; *GOT_OUT 0 at its end. */
 int tar_reader_data(struct tar_reader *t, void *data, size_t cap, size_t *got_out,
                     struct error *err);
+
+/* Reads what follows the archive's end, so that all of IN was read (a layer's digest covers that too). */
+int tar_reader_drain(struct tar_reader *t, struct error *err);
 
 /* Cleanup for AUTO(). */
 void tar_reader_freep(struct tar_reader **t);

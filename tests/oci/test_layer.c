@@ -397,6 +397,213 @@ static void test_layer__empty_difference(void **state)
     assert_string_equal(layer.blob.media_type, MEDIA_OCI_LAYER_GZIP);
 }
 
+/* Whether two trees of one layer are the same but for digests, which only the writer knows. */
+static void assert_same_tree(const struct tree *a, const struct tree *b)
+{
+    assert_int_equal(tree_len(a), tree_len(b));
+    for (size_t i = 0; i < tree_len(a); i++) {
+        const struct entry *x = tree_at(a, i);
+        const struct entry *y = tree_at(b, i);
+        assert_string_equal(x->path, y->path);
+        assert_int_equal(x->type, y->type);
+        assert_string_equal(x->link ? x->link : "", y->link ? y->link : "");
+        if (x->type == ENTRY_WHITEOUT || x->type == ENTRY_HARDLINK) {
+            continue;
+        }
+        assert_int_equal(x->mtime, y->mtime);
+        assert_int_equal(x->size, y->size);
+        assert_int_equal(x->handle, x->type == ENTRY_FILE ? y->handle : x->handle);
+        assert_int_equal(x->mode, x->type == ENTRY_SYMLINK ? x->mode : y->mode);
+        assert_int_equal(x->uid, y->uid);
+        assert_int_equal(x->gid, y->gid);
+        assert_int_equal(x->flags & ~ENTRY_HAS_DIGEST, y->flags & ~ENTRY_HAS_DIGEST);
+        assert_int_equal(x->rdev_major, y->rdev_major);
+        assert_int_equal(x->rdev_minor, y->rdev_minor);
+        assert_int_equal(x->xattrs_len, y->xattrs_len);
+        for (uint32_t k = 0; k < x->xattrs_len; k++) {
+            assert_string_equal(x->xattrs[k].name, y->xattrs[k].name);
+            assert_int_equal(x->xattrs[k].size, y->xattrs[k].size);
+            assert_memory_equal(x->xattrs[k].value, y->xattrs[k].value, x->xattrs[k].size);
+        }
+    }
+}
+
+static void remove_index(const struct layer *layer)
+{
+    char hex[DIGEST_HEX_SIZE];
+    char path[100];
+    snprintf(path, sizeof path, "trees/%s", digest_hex(&layer->diff_id, hex));
+    assert_int_equal(unlinkat(store_fd(store), path, 0), 0);
+}
+
+static void assert_same_contents(const struct tree *a, const struct tree *b)
+{
+    for (size_t i = 0; i < tree_len(a); i++) {
+        if (entry_inode(tree_at(a, i))->type != ENTRY_FILE) {
+            continue;
+        }
+        struct error err = {0};
+        AUTO(buf_release) struct buf x = BUF_INIT(0);
+        AUTO(buf_release) struct buf y = BUF_INIT(0);
+        assert_int_equal(entry_read(tree_at(a, i), 10 * MIB, &x, &err), 0);
+        if (entry_read(tree_at(b, i), 10 * MIB, &y, &err) != 0) {
+            fail_msg("%s", err.text);
+        }
+        assert_int_equal(x.len, y.len);
+        assert_memory_equal(buf_text(&x), buf_text(&y), x.len);
+    }
+}
+
+static void test_layer__tree_from_the_blob_is_the_tree_from_the_index(void **state)
+{
+    (void)state;
+    for (int compression = COMPRESS_GZIP; compression <= COMPRESS_NONE; compression++) {
+        struct error err = {0};
+        AUTO(tree_unrefp)
+        struct tree *tree = rich_tree(20 + (unsigned)compression, ENTRY_TIME_VOLATILE);
+        struct layer layer;
+        write_layer(tree, 2, (struct layer_options){.compression = (enum compression)compression},
+                    &layer);
+        AUTO(tree_unrefp) struct tree *indexed = NULL;
+        AUTO(tree_unrefp) struct tree *inflated = NULL;
+        assert_int_equal(layer_tree(store, &layer, &indexed, &err), 0);
+        remove_index(&layer);
+        if (layer_tree(store, &layer, &inflated, &err) != 0) {
+            fail_msg("%s", err.text);
+        }
+        assert_same_tree(indexed, inflated);
+        assert_same_contents(tree, indexed);
+        assert_same_contents(tree, inflated);
+    }
+}
+
+static void test_layer__corrupt_blobs_and_wrong_diff_ids_are_refused(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    AUTO(tree_unrefp) struct tree *tree = rich_tree(30, 0);
+    struct layer layer;
+    write_layer(tree, 2, (struct layer_options){0}, &layer);
+    AUTO(buf_release) struct buf blob = BUF_INIT(0);
+    assert_int_equal(store_read_blob(store, &layer.blob.digest, 100 * MIB, &blob, &err), 0);
+    for (size_t i = 0; i < 40; i++) {
+        size_t at = 10 + i * (blob.len / 41);
+        blob.data[at] ^= 0x10;
+        struct layer bad = layer;
+        bad.diff_id.bytes[0] ^= 1; /* else the index would serve */
+        assert_int_equal(store_put_blob(store, blob.data, blob.len, &bad.blob.digest, &err), 0);
+        struct tree *got = NULL;
+        assert_int_equal(layer_tree(store, &bad, &got, &err), -1);
+        assert_int_equal(err.code, ERR_REMOTE);
+        assert_int_equal(strncmp(err.text, "layer sha256:", 13), 0);
+        blob.data[at] ^= 0x10;
+    }
+    struct layer wrong = layer;
+    wrong.diff_id.bytes[0] ^= 1;
+    struct tree *got = NULL;
+    assert_int_equal(layer_tree(store, &wrong, &got, &err), -1);
+    assert_non_null(strstr(err.text, "the image's config says"));
+}
+
+/* A foreign layer of header blocks made by the writer's own hand: names as given. */
+static void foreign_layer(const char *const *names, struct layer *out)
+{
+    struct error err = {0};
+    AUTO(buf_release) struct buf tar = BUF_INIT(0);
+    for (size_t i = 0; names[i]; i++) {
+        struct archive *a = archive_write_new();
+        archive_write_set_format_ustar(a);
+        char block[4096];
+        size_t used = 0;
+        archive_write_set_bytes_per_block(a, 512);
+        archive_write_set_bytes_in_last_block(a, 512);
+        archive_write_open_memory(a, block, sizeof block, &used);
+        struct archive_entry *e = archive_entry_new();
+        size_t len = strlen(names[i]);
+        archive_entry_set_pathname(e, names[i]);
+        archive_entry_set_mode(e, names[i][len - 1] == '/' ? S_IFDIR | 0750 : S_IFREG | 0640);
+        archive_entry_set_size(e, 0);
+        archive_write_header(a, e);
+        archive_entry_free(e);
+        archive_write_close(a);
+        buf_append(&tar, block, 512);
+        archive_write_free(a);
+    }
+    char zeros[1024] = {0};
+    buf_append(&tar, zeros, sizeof zeros);
+    assert_int_equal(store_put_blob(store, tar.data, tar.len, &out->blob.digest, &err), 0);
+    out->diff_id = out->blob.digest;
+}
+
+static void test_layer__opaque_and_deleted_and_made_anew(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    static const char *const names[] = {"a/.wh..wh..opq",
+                                        "a/",
+                                        "b/",
+                                        "b/.wh..wh..opq",
+                                        "c/.wh..wh..opq",
+                                        ".wh.d",
+                                        "d/",
+                                        "e/",
+                                        ".wh.e",
+                                        "f",
+                                        ".wh.f",
+                                        ".wh.g",
+                                        "h/",
+                                        NULL};
+    struct layer layer = {0};
+    foreign_layer(names, &layer);
+    for (int round = 0; round < 2; round++) { /* from the blob, then from the index */
+        AUTO(tree_unrefp) struct tree *tree = NULL;
+        if (layer_tree(store, &layer, &tree, &err) != 0) {
+            fail_msg("%s", err.text);
+        }
+        assert_int_equal(tree_len(tree), 8);
+        static const char opaque[] = "abde";
+        for (const char *p = opaque; *p; p++) {
+            const struct entry *entry = tree_find(tree, (char[]){*p, '\0'});
+            assert_int_equal(entry->type, ENTRY_DIR);
+            assert_int_equal(entry->flags & ENTRY_OPAQUE, ENTRY_OPAQUE);
+            assert_int_equal(entry->mode, 0750);
+        }
+        assert_int_equal(tree_find(tree, "c")->mode, UINT32_MAX);
+        assert_int_equal(tree_find(tree, "c")->flags & ENTRY_OPAQUE, ENTRY_OPAQUE);
+        assert_int_equal(tree_find(tree, "f")->type, ENTRY_FILE);
+        assert_int_equal(tree_find(tree, "g")->type, ENTRY_WHITEOUT);
+        assert_int_equal(tree_find(tree, "h")->flags, 0);
+    }
+}
+
+static void test_layer__damaged_index_counts_as_missing(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    AUTO(tree_unrefp) struct tree *tree = rich_tree(40, 0);
+    AUTO(buf_release) struct buf data = BUF_INIT(0);
+    tree_index_encode(tree, &data);
+    AUTO(tree_unrefp) struct tree *whole = tree_index_decode(data.data, data.len, NULL);
+    assert_non_null(whole);
+    assert_same_tree(tree, whole);
+    for (size_t at = 0; at < data.len; at += 97) {
+        data.data[at] ^= 1;
+        assert_null(tree_index_decode(data.data, data.len, NULL));
+        data.data[at] ^= 1;
+        assert_null(tree_index_decode(data.data, at, NULL));
+    }
+    struct layer layer;
+    write_layer(tree, 2, (struct layer_options){0}, &layer);
+    remove_index(&layer);
+    char hex[DIGEST_HEX_SIZE];
+    char path[100];
+    snprintf(path, sizeof path, "trees/%s", digest_hex(&layer.diff_id, hex));
+    assert_int_equal(file_write_atomic(store_fd(store), path, "damage", 6, 0644, false, &err), 0);
+    AUTO(tree_unrefp) struct tree *again = NULL;
+    assert_int_equal(layer_tree(store, &layer, &again, &err), 0);
+    assert_int_equal(tree_len(again), tree_len(tree));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -409,6 +616,10 @@ int main(void)
         cmocka_unit_test(test_layer__file_that_changed_its_size_is_an_error),
         cmocka_unit_test(test_layer__what_a_layer_cannot_say_is_refused),
         cmocka_unit_test(test_layer__empty_difference),
+        cmocka_unit_test(test_layer__tree_from_the_blob_is_the_tree_from_the_index),
+        cmocka_unit_test(test_layer__corrupt_blobs_and_wrong_diff_ids_are_refused),
+        cmocka_unit_test(test_layer__opaque_and_deleted_and_made_anew),
+        cmocka_unit_test(test_layer__damaged_index_counts_as_missing),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
