@@ -20,6 +20,9 @@
 /* Descriptors of the outer process; standard input is the command's (or /dev/null). */
 enum { SANDBOX_FD_JOB = 3, SANDBOX_FD_CONTROL = 4, SANDBOX_FD_OUTPUT = 5, SANDBOX_FDS = 6 };
 
+/* The name of the machine that a RUN sees: the same everywhere. */
+#define SANDBOX_HOSTNAME "slipway"
+
 /* The hidden command, and the word behind it that asks only for a probe. */
 #define SANDBOX_COMMAND "__sandbox"
 #define SANDBOX_PROBE "probe"
@@ -78,22 +81,34 @@ int overlay_mount(const struct overlay_layers *layers, int *mount_out, struct er
 
 /* The folders of a job, opened by sandbox_main(). */
 struct sandbox_root {
-    int work;                /* the job's folder */
-    int view;                /* the lower layers merged, read-only */
-    int root;                /* the overlay that the command will see, attached at work/root */
-    int files;               /* a tmpfs for single files: resolv.conf, hosts, secrets */
-    struct strlist resolved; /* of every target, in the order of mounts_targets(): without links */
+    int work; /* the job's folder */
+    int view; /* the lower layers merged, read-only */
+    int root; /* the overlay that the command will see, attached at work/root */
+    /* Where the mounts go, links followed (tree form): TARGET_PROC ..., then the job's own mounts.
+     */
+    struct strlist targets;
 };
+
+enum { TARGET_PROC, TARGET_SYS, TARGET_DEV, TARGET_RESOLV, TARGET_HOSTS, TARGETS_FIXED };
 
 /* Mounts VIEW and ROOT. Missing mount points are made in a layer of their own on top of the lower
  * ones, so that they never show up in the upper folder. */
 int sandbox_mount_root(const struct sandbox_job *job, struct sandbox_root *root, struct error *err);
 
+/* Finds the targets of all mounts in root->view and makes the missing ones below the folder
+ * SCAFFOLD, whose folders look like those that they will lie over. *USED_OUT: whether anything was
+ * made. */
+int sandbox_make_targets(const struct sandbox_spec *spec, struct sandbox_root *root, int scaffold,
+                         bool *used_out, struct error *err);
+
+/* Gives the folder TO the owner, mode, extended attributes and times of the folder FROM. */
+int sandbox_copy_attributes(int from, int to, struct error *err);
+
 /* Mounts /proc, /sys, /dev, resolv.conf, hosts and the job's own mounts below root->root. */
 int sandbox_mount_all(const struct sandbox_job *job, struct sandbox_root *root, struct error *err);
 
-/* Makes what belongs into the tmpfs folder DEV. */
-int sandbox_fill_dev(int dev, bool in_userns, struct error *err);
+/* Mounts a new /dev over the folder TARGET: the usual nodes, pts, shm, mqueue, links. */
+int sandbox_mount_dev(int target, struct error *err);
 
 /* Makes root->root the root and forgets the old one. */
 int sandbox_pivot(const struct sandbox_root *root, struct error *err);
@@ -104,6 +119,9 @@ int mount_new(const char *type, const char *const *options, unsigned attributes,
               struct error *err);
 /* Attaches MOUNT at what TARGET (O_PATH) is; NAME is for messages. */
 int mount_attach(int mount, int target, const char *name, struct error *err);
+/* A copy of the mount at PATH (what lies below comes along where it must), with ATTRIBUTES added.
+ */
+int mount_copy(int dirfd, const char *path, unsigned attributes, int *mount_out, struct error *err);
 /* Opens PATH inside ROOT (no way out of it), O_PATH. */
 int mount_target(int root, const char *path, int *fd_out, struct error *err);
 
