@@ -14,6 +14,8 @@
 #ifndef SLIPWAY_BUILDER_SANDBOX_INTERNAL_H
 #define SLIPWAY_BUILDER_SANDBOX_INTERNAL_H
 
+#include <sys/types.h>
+
 #include "base/buf.h"
 #include "builder/sandbox.h"
 
@@ -23,7 +25,8 @@ enum { SANDBOX_FD_JOB = 3, SANDBOX_FD_CONTROL = 4, SANDBOX_FD_OUTPUT = 5, SANDBO
 /* The name of the machine that a RUN sees: the same everywhere. */
 #define SANDBOX_HOSTNAME "slipway"
 
-/* The hidden command, and the word behind it that asks only for a probe. */
+/* The hidden command ("PROGRAM __sandbox PARENT-PID [probe]"), and the word that asks only for a
+ * probe. */
 #define SANDBOX_COMMAND "__sandbox"
 #define SANDBOX_PROBE "probe"
 
@@ -133,6 +136,14 @@ int sandbox_filter_calls(struct error *err);
 
 /* Brings up the loopback interface of a new network namespace. */
 int sandbox_loopback_up(struct error *err);
+
+/* Starts PROGRAM __sandbox with FDS as its descriptors 0, 1, ... (-1: closed); WORD may be NULL. */
+int sandbox_spawn(const int *fds, size_t fds_len, const char *word, pid_t *pid_out,
+                  struct error *err);
+
+/* What "__sandbox probe" does: tries namespaces and an overlay, writes the reason to standard
+ * output where that is refused. Returns the exit status. */
+int sandbox_probe_main(void);
 
 /* Process 1: never returns. */
 _Noreturn void sandbox_init(const struct sandbox_job *job, struct sandbox_root *root);
