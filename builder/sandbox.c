@@ -57,8 +57,8 @@ static int add_descriptors(posix_spawn_file_actions_t *actions, const int *fds, 
         }
     }
     for (size_t i = 0; i < len; i++) {
-        int failed = copies[i] < 0 ? 0
-                                   : posix_spawn_file_actions_adddup2(actions, copies[i], (int)i);
+        int failed =
+            copies[i] < 0 ? 0 : posix_spawn_file_actions_adddup2(actions, copies[i], (int)i);
         if (failed) {
             errno = failed;
             return error_errno(err, ERR_ISOLATION, "start the sandbox");
@@ -72,7 +72,8 @@ int sandbox_spawn(const int *fds, size_t fds_len, const char *word, pid_t *pid_o
 {
     char parent[24];
     snprintf(parent, sizeof parent, "%d", (int)getpid());
-    char *argv[] = {(char *)"slipway", (char *)SANDBOX_COMMAND, parent, (char *)(uintptr_t)word, NULL};
+    char *argv[] = {(char *)"slipway", (char *)SANDBOX_COMMAND, parent, (char *)(uintptr_t)word,
+                    NULL};
     char *env[] = {NULL};
     int copies[SANDBOX_FDS];
     for (size_t i = 0; i < SANDBOX_FDS; i++) {
@@ -188,10 +189,8 @@ static int take_output(struct run *run, bool *open_out, struct error *err)
     }
     if (got > 0) {
         keep_tail(&run->tail, chunk, (size_t)got);
-        struct event event = {.type = EVENT_STEP_OUTPUT,
-                              .step = run->spec->step,
-                              .data = chunk,
-                              .len = (size_t)got};
+        struct event event = {
+            .type = EVENT_STEP_OUTPUT, .step = run->spec->step, .data = chunk, .len = (size_t)got};
         event_post(run->spec->events, &event);
     }
     *open_out = got != 0;

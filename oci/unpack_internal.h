@@ -1,0 +1,31 @@
+/* Writing entries into a folder: what unpack.c and unpack_write.c share. */
+#ifndef SLIPWAY_OCI_UNPACK_INTERNAL_H
+#define SLIPWAY_OCI_UNPACK_INTERNAL_H
+
+#include "oci/unpack.h"
+
+struct unpacker;
+
+/* Where the content of a file comes from while it is written. */
+struct unpack_content {
+    int (*read)(void *ctx, void *data, size_t cap, size_t *got_out, struct error *err);
+    void *ctx;
+};
+
+/* Begins to write below ROOTFD (borrowed). Times that say nothing become STAMP; where it is
+ * negative, what TIMESTAMPS says. */
+struct unpacker *unpacker_new(int rootfd, enum unpack_style style, int64_t stamp,
+                              enum timestamps timestamps);
+
+/* Writes one entry. CONTENT may be NULL for a file of no bytes and for all that is no file. Errors
+ * name the entry. */
+int unpacker_add(struct unpacker *u, const struct entry *entry,
+                 const struct unpack_content *content, struct error *err);
+
+/* Sets the modes and times of folders. */
+int unpacker_finish(struct unpacker *u, struct error *err);
+
+/* Cleanup for AUTO(). */
+void unpacker_freep(struct unpacker **u);
+
+#endif
