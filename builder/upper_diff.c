@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -14,6 +13,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/strlist.h"
+#include "builder/inode_names.h"
 #include "builder/upper_internal.h"
 
 /* The walk through the upper folder. No descriptor stays open from one folder to those below it: a
@@ -22,13 +22,8 @@ struct walk {
     const struct upper_diff *diff;
     struct tree_builder *builder;
     struct content_source *source;
-    void *inodes; /* tsearch tree of struct inode: files with several names */
+    struct inode_names names;
     size_t added; /* entries so far, those of unchanged parents not counted */
-};
-
-struct inode {
-    ino_t number;
-    char *path;
 };
 
 /* One folder on the way. */
@@ -37,32 +32,6 @@ struct place {
     bool in_view;     /* a folder there, too */
     bool hidden;      /* what lies below it in the view is to be deleted */
 };
-
-static int by_number(const void *a, const void *b)
-{
-    const struct inode *x = a;
-    const struct inode *y = b;
-    return x->number < y->number ? -1 : x->number > y->number;
-}
-
-static void free_inode(void *node)
-{
-    struct inode *inode = node;
-    free(inode->path);
-    free(inode);
-}
-
-/* The path under which INODE was seen first; PATH itself the first time. */
-static const char *first_path(struct walk *walk, ino_t number, const char *path)
-{
-    struct inode *inode = mem_calloc(1, sizeof *inode);
-    *inode = (struct inode){number, mem_strdup(path)};
-    struct inode **found = tsearch(inode, &walk->inodes, by_number);
-    if (*found != inode) {
-        free_inode(inode);
-    }
-    return (*found)->path;
-}
 
 /* Whether a time says only when something was written, or copied from what was. */
 static bool is_volatile(const struct upper_diff *diff, const struct timespec *t)
@@ -88,7 +57,7 @@ static void add_node(struct walk *walk, const struct node *node, const char *pat
         entry.flags |= ENTRY_TIME_VOLATILE;
     }
     if (entry.type == ENTRY_FILE && node->st.st_nlink > 1) {
-        const char *first = first_path(walk, node->st.st_ino, path);
+        const char *first = inode_names_first(&walk->names, node->st.st_ino, path);
         if (strcmp(first, path) != 0) {
             entry.type = ENTRY_HARDLINK;
             entry.link = first;
@@ -308,7 +277,7 @@ static int walk_folder(struct walk *walk, const struct place *place, struct erro
 
 static void free_walk(struct walk *walk)
 {
-    tdestroy(walk->inodes, free_inode);
+    inode_names_release(&walk->names);
     content_unref(walk->source);
     tree_builder_freep(&walk->builder);
 }

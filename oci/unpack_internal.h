@@ -25,6 +25,20 @@ int unpacker_add(struct unpacker *u, const struct entry *entry,
 /* Sets the modes and times of folders. */
 int unpacker_finish(struct unpacker *u, struct error *err);
 
+/* Writes all of TREE and finishes. */
+int unpack_write_tree(struct unpacker *u, struct tree *tree, struct error *err);
+
+/* Where the layer lies: "unpacked/STYLE/HEX", the caller's. */
+char *unpack_folder(const struct digest *diff_id, enum unpack_style style);
+
+/* Whether FOLDER is there and counts; one that does not is removed. */
+int unpack_find(struct store *store, const char *folder, bool *found_out, struct error *err);
+
+/* Gives the folder TEMP (with "root" in it) its stamp and renames it to FOLDER. *MOVED_OUT is false
+ * where there is one already. */
+int unpack_publish(struct store *store, const char *temp, const char *folder, int64_t stamp,
+                   bool *moved_out, struct error *err);
+
 /* Cleanup for AUTO(). */
 void unpacker_freep(struct unpacker **u);
 

@@ -1,0 +1,187 @@
+/* Layers unpacked into the store, each once. */
+#include "oci/unpack.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cancel.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "oci/tar_read.h"
+#include "oci/unpack_internal.h"
+
+/* Passes a layer's tar on to the tar reader and hashes it, to the last byte of the stream. */
+struct tee {
+    struct reader *in;
+    struct hasher *hasher;
+};
+
+/* What the tar reader owns of it. */
+struct tee_reader {
+    struct reader base;
+    struct tee *tee;
+};
+
+static void tee_release(struct tee *tee)
+{
+    reader_freep(&tee->in);
+    hasher_freep(&tee->hasher);
+}
+
+static int tee_read(struct tee *tee, void *data, size_t cap, size_t *got_out, struct error *err)
+{
+    size_t got = 0;
+    if (reader_read(tee->in, data, cap, &got, err) != 0) {
+        return -1;
+    }
+    hasher_add(tee->hasher, data, got);
+    *got_out = got;
+    return 0;
+}
+
+static int tee_reader_read(struct reader *r, void *data, size_t cap, size_t *got_out,
+                           struct error *err)
+{
+    return tee_read(((struct tee_reader *)r)->tee, data, cap, got_out, err);
+}
+
+static void tee_reader_free(struct reader *r)
+{
+    free(r);
+}
+
+static const struct reader_ops tee_reader_ops = {tee_reader_read, tee_reader_free};
+
+static int read_tar(void *ctx, void *data, size_t cap, size_t *got_out, struct error *err)
+{
+    return tar_reader_data(ctx, data, cap, got_out, err);
+}
+
+static int write_entries(struct tee *tee, struct unpacker *u, struct error *err)
+{
+    AUTO(tar_reader_freep) struct tar_reader *tar = NULL;
+    struct tee_reader *reader = mem_calloc(1, sizeof *reader);
+    *reader = (struct tee_reader){.base = {&tee_reader_ops}, .tee = tee};
+    if (tar_reader_open(&reader->base, TAR_LAYER, &tar, err) != 0) {
+        return -1;
+    }
+    for (;;) {
+        struct entry entry;
+        bool more = false;
+        if (cancel_requested()) {
+            return cancel_error(err);
+        }
+        if (tar_reader_next(tar, &entry, &more, err) != 0) {
+            return -1;
+        }
+        if (!more) {
+            return unpacker_finish(u, err);
+        }
+        struct unpack_content content = {read_tar, tar};
+        if (unpacker_add(u, &entry, entry.type == ENTRY_FILE ? &content : NULL, err) != 0) {
+            return -1;
+        }
+    }
+}
+
+/* Compares what was read with the diff id; the stream may go on behind the archive's end. */
+static int check_diff_id(struct tee *tee, const struct layer *layer, struct error *err)
+{
+    AUTO(mem_freep) char *rest = mem_alloc(64 * 1024);
+    size_t got = 0;
+    do {
+        if (tee_read(tee, rest, 64 * 1024, &got, err) != 0) {
+            return -1;
+        }
+    } while (got > 0);
+    struct digest found;
+    char text[DIGEST_TEXT_SIZE];
+    char wanted[DIGEST_TEXT_SIZE];
+    hasher_finish(tee->hasher, &found);
+    if (!digest_equal(&found, &layer->diff_id)) {
+        return error_set(err, ERR_REMOTE, "the content is %s, and the image says %s",
+                         digest_format(&found, text), digest_format(&layer->diff_id, wanted));
+    }
+    return 0;
+}
+
+static int write_blob(struct store *store, const struct layer *layer, struct unpacker *u,
+                      struct error *err)
+{
+    AUTO(tee_release) struct tee tee = {.hasher = hasher_new()};
+    int blob = -1;
+    if (store_open_blob(store, &layer->blob.digest, &blob, NULL, err) != 0 ||
+        inflate_reader(blob, &tee.in, err) != 0) {
+        return -1;
+    }
+    if (write_entries(&tee, u, err) != 0) {
+        return -1;
+    }
+    return check_diff_id(&tee, layer, err);
+}
+
+/* Writes the files into the folder TEMP/root. */
+static int write_root(struct store *store, const struct layer *layer, struct tree *diff,
+                      enum unpack_style style, const char *temp, int64_t stamp, struct error *err)
+{
+    AUTO(mem_freep) char *root = mem_printf("%s/root", temp);
+    AUTO(fd_closep) int fd = -1;
+    if (mkdirat(store_fd(store), root, 0755) != 0) {
+        return error_errno(err, ERR_STORE, "make folder '%s'", root);
+    }
+    if (file_open(store_fd(store), root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, &fd, err) != 0) {
+        return -1;
+    }
+    AUTO(unpacker_freep) struct unpacker *u = unpacker_new(fd, style, stamp, TIMES_KEEP);
+    struct entry top = {.path = "", .type = ENTRY_DIR, .mode = 0755, .mtime = TIME_BASE};
+    if (unpacker_add(u, &top, NULL, err) != 0) {
+        return -1;
+    }
+    return diff ? unpack_write_tree(u, diff, err) : write_blob(store, layer, u, err);
+}
+
+static int unpack_new(struct store *store, const struct layer *layer, struct tree *diff,
+                      enum unpack_style style, const char *folder, struct error *err)
+{
+    AUTO(mem_freep) char *temp = NULL;
+    int64_t stamp = (int64_t)time(NULL);
+    bool moved = false;
+    if (store_temp_dir(store, &temp, err) != 0) {
+        return -1;
+    }
+    int result = write_root(store, layer, diff, style, temp, stamp, err);
+    if (result == 0) {
+        result = unpack_publish(store, temp, folder, stamp, &moved, err);
+    }
+    if (!moved) {
+        struct error ignored = {0};
+        file_remove_tree(store_fd(store), temp, &ignored);
+    }
+    return result;
+}
+
+int unpack_layer(struct store *store, const struct layer *layer, struct tree *diff,
+                 enum unpack_style style, char **path_out, struct error *err)
+{
+    AUTO(mem_freep) char *folder = unpack_folder(&layer->diff_id, style);
+    AUTO(store_unlockp) int lock = -1;
+    char text[DIGEST_TEXT_SIZE];
+    bool found = false;
+    AUTO(mem_freep) char *lock_name = mem_printf("%s", folder);
+    for (char *c = lock_name; *c; c++) {
+        *c = *c == '/' ? '-' : *c;
+    }
+    if (store_lock(store, lock_name, &lock, err) != 0 ||
+        unpack_find(store, folder, &found, err) != 0) {
+        return -1;
+    }
+    if (!found && unpack_new(store, layer, diff, style, folder, err) != 0) {
+        return error_wrap(err, "layer %s", digest_format(&layer->diff_id, text));
+    }
+    *path_out = mem_printf("%s/root", folder);
+    return 0;
+}
