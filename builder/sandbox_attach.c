@@ -67,7 +67,7 @@ int mount_copy(int dirfd, const char *path, unsigned attributes, int *mount_out,
     return 0;
 }
 
-int mount_target(int root, const char *path, int *fd_out, struct error *err)
+int mount_open_target(int root, const char *path, int *fd_out, struct error *err)
 {
     return file_open_in_root(root, path, O_PATH | O_NOFOLLOW, 0, fd_out, err);
 }

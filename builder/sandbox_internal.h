@@ -126,7 +126,7 @@ int mount_attach(int mount, int target, const char *name, struct error *err);
  */
 int mount_copy(int dirfd, const char *path, unsigned attributes, int *mount_out, struct error *err);
 /* Opens PATH inside ROOT (no way out of it), O_PATH. */
-int mount_target(int root, const char *path, int *fd_out, struct error *err);
+int mount_open_target(int root, const char *path, int *fd_out, struct error *err);
 
 /* Docker's default capabilities, and whose they are: ends as UID:GID with GROUPS. */
 int sandbox_become(const struct sandbox_spec *spec, struct error *err);

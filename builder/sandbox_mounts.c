@@ -150,9 +150,9 @@ static int attach_at(const struct sandbox_root *root, size_t index, int mount, s
     }
     struct error missing = {0};
     AUTO(fd_closep) int target = -1;
-    if (mount_target(root->root, path, &target, &missing) != 0 &&
+    if (mount_open_target(root->root, path, &target, &missing) != 0 &&
         (make_in_mount(root->root, path, S_ISDIR(st.st_mode), err) != 0 ||
-         mount_target(root->root, path, &target, err) != 0)) {
+         mount_open_target(root->root, path, &target, err) != 0)) {
         return -1;
     }
     return mount_attach(mount, target, path, err);
@@ -191,7 +191,7 @@ static int mount_sys(const struct sandbox_root *root, struct error *err)
     AUTO(fd_closep) int target = -1;
     AUTO(mem_freep) char *path = path_join(root->targets.items[TARGET_SYS], "fs/cgroup");
     if (mount_copy(AT_FDCWD, "/sys/fs/cgroup", attributes, &cgroup, &first) == 0 &&
-        mount_target(root->root, path, &target, &first) == 0) {
+        mount_open_target(root->root, path, &target, &first) == 0) {
         return mount_attach(cgroup, target, path, err);
     }
     return 0;
@@ -204,7 +204,7 @@ static int mask_path(int root, const char *path, struct error *err)
     struct stat st;
     AUTO(fd_closep) int target = -1;
     AUTO(fd_closep) int mount = -1;
-    if (mount_target(root, path, &target, &missing) != 0 || fstat(target, &st) != 0) {
+    if (mount_open_target(root, path, &target, &missing) != 0 || fstat(target, &st) != 0) {
         return 0;
     }
     if (S_ISDIR(st.st_mode)) {
@@ -240,7 +240,7 @@ static int protect(const struct sandbox_root *root, struct error *err)
         struct error missing = {0};
         AUTO(fd_closep) int target = -1;
         AUTO(fd_closep) int mount = -1;
-        if (mount_target(root->root, readonly[i], &target, &missing) != 0) {
+        if (mount_open_target(root->root, readonly[i], &target, &missing) != 0) {
             continue;
         }
         if (mount_copy(target, "", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, &mount,
@@ -383,7 +383,7 @@ int sandbox_mount_all(const struct sandbox_job *job, struct sandbox_root *root, 
     AUTO(fd_closep) int dev = -1;
     if (mount_files(root, &files, err) != 0 || mount_proc(root, err) != 0 ||
         mount_sys(root, err) != 0 || protect(root, err) != 0 ||
-        mount_target(root->root, root->targets.items[TARGET_DEV], &dev, err) != 0 ||
+        mount_open_target(root->root, root->targets.items[TARGET_DEV], &dev, err) != 0 ||
         sandbox_mount_dev(dev, err) != 0 || mount_host_files(spec, root, files, err) != 0) {
         return -1;
     }
