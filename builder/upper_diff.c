@@ -208,8 +208,10 @@ static int visit_folder(struct walk *walk, const char *path, bool parent_hidden,
     size_t before = walk->added;
     int result = walk_folder(walk, &place, err);
     bool changed_below = walk->added > before;
-    bool same = node_same(node, &below) && (same_time(&node->st.st_mtim, &below.st.st_mtim) ||
-                                            is_volatile(walk->diff, &node->st.st_mtim));
+    /* What hides the lower folder was made anew. */
+    bool same = !place.hidden && node_same(node, &below) &&
+                (same_time(&node->st.st_mtim, &below.st.st_mtim) ||
+                 is_volatile(walk->diff, &node->st.st_mtim));
     if (result == 0 && same) {
         result = restore_time(walk, path, &below, err);
         if (result == 0 && changed_below && path[0]) {
