@@ -3,11 +3,11 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "base/cancel.h"
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/strlist.h"
 #include "cli/report.h"
+#include "cli/signals.h"
 
 /* Sorted by name. */
 static const struct command commands[] = {
@@ -141,8 +141,8 @@ static int run_words(struct invocation *call, bool docker, struct error *err)
 
 static int exit_status(const struct error *err)
 {
-    if (cancel_requested()) {
-        return 128 + cancel_signal();
+    if (signals_received()) {
+        return 128 + signals_received();
     }
     return err->code == ERR_NONE ? ERR_USAGE : (int)err->code;
 }

@@ -9,11 +9,14 @@
 
 static const int stopping[] = {SIGINT, SIGTERM, SIGHUP};
 
+static volatile sig_atomic_t received;
+
 static void on_signal(int signal)
 {
-    if (cancel_requested()) {
+    if (received) {
         _exit(128 + signal);
     }
+    received = signal;
     cancel_request(signal);
 }
 
@@ -30,6 +33,11 @@ void signals_install(void)
             sigaction(stopping[i], &action, NULL);
         }
     }
+}
+
+int signals_received(void)
+{
+    return received;
 }
 
 void signals_reset(void)

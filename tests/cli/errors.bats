@@ -20,7 +20,7 @@ setup() {
 @test "errors: a Dockerfile that is not there is named" {
     run slipway build -q app
     failed_with 2
-    says '^slipway: .*app/?.*Dockerfile'
+    says '^slipway: no Dockerfile in app'
     run slipway build -q -f app/missing app
     failed_with 2
     says 'app/missing'
