@@ -48,7 +48,9 @@ static int configure(int fs, const struct overlay_layers *layers, struct error *
             return fail_config(fs, "lowerdir+", err);
         }
     }
-    for (size_t i = 0; i < ARRAY_LEN(common_options); i++) {
+    /* With user attributes, redirect_dir is off and cannot be named. */
+    size_t options = ARRAY_LEN(common_options) - (layers->user_xattrs ? 1 : 0);
+    for (size_t i = 0; i < options; i++) {
         if (fsconfig(fs, FSCONFIG_SET_STRING, common_options[i], "off", 0) != 0) {
             return fail_config(fs, common_options[i], err);
         }

@@ -17,10 +17,24 @@
 #include "base/memory.h"
 #include "builder/sandbox_internal.h"
 
+/* Whether all ids are those of the machine: then trusted attributes work. */
+static bool in_first_namespace(void)
+{
+    AUTO(buf_release) struct buf map = BUF_INIT(0);
+    struct error ignored = {0};
+    unsigned long inside = 1;
+    unsigned long outside = 1;
+    unsigned long count = 0;
+    return file_read(AT_FDCWD, "/proc/self/uid_map", LIMIT_TEXT_FILE_BYTES, &map, NULL, &ignored) ==
+               0 &&
+           sscanf(buf_text(&map), "%lu %lu %lu", &inside, &outside, &count) == 3 && inside == 0 &&
+           outside == 0 && count == 4294967295UL;
+}
+
 /* ---- the child ---- */
 
 /* Two empty folders as an overlay. */
-static int try_overlay(struct error *err)
+static int try_overlay(bool user_xattrs, struct error *err)
 {
     static const char *const options[] = {NULL};
     AUTO(fd_closep) int files = -1;
@@ -39,8 +53,12 @@ static int try_overlay(struct error *err)
     AUTO(fd_closep) int scratch = openat(files, "s", O_PATH | O_CLOEXEC);
     lowers[0] = openat(files, "a", O_PATH | O_CLOEXEC);
     lowers[1] = openat(files, "b", O_PATH | O_CLOEXEC);
-    struct overlay_layers layers = {
-        .lowers = lowers, .lowers_len = 2, .upper = -1, .work = -1, .scratch = scratch};
+    struct overlay_layers layers = {.lowers = lowers,
+                                    .lowers_len = 2,
+                                    .upper = -1,
+                                    .work = -1,
+                                    .scratch = scratch,
+                                    .user_xattrs = user_xattrs};
     return overlay_mount(&layers, &mount, err);
 }
 
@@ -67,6 +85,7 @@ static int try_proc(struct error *err)
 
 static int try_namespaces(struct error *err)
 {
+    bool first = geteuid() == 0 && in_first_namespace();
     int user = geteuid() == 0 ? 0 : CLONE_NEWUSER;
     if (unshare(user | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS) != 0 ||
         mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
@@ -81,7 +100,7 @@ static int try_namespaces(struct error *err)
                            "namespaces and mounts are refused: give this container --privileged, "
                            "or run as an ordinary user where user namespaces are allowed");
     }
-    return try_overlay(err) == 0 ? try_proc(err) : -1;
+    return try_overlay(!first, err) == 0 ? try_proc(err) : -1;
 }
 
 int sandbox_probe_main(void)
@@ -101,20 +120,6 @@ static pthread_mutex_t probing = PTHREAD_MUTEX_INITIALIZER;
 static bool probed;
 static enum sandbox_rung rung;
 static char *reason;
-
-/* Whether all ids are those of the machine: then trusted attributes work. */
-static bool in_first_namespace(void)
-{
-    AUTO(buf_release) struct buf map = BUF_INIT(0);
-    struct error ignored = {0};
-    unsigned long inside = 1;
-    unsigned long outside = 1;
-    unsigned long count = 0;
-    return file_read(AT_FDCWD, "/proc/self/uid_map", LIMIT_TEXT_FILE_BYTES, &map, NULL, &ignored) ==
-               0 &&
-           sscanf(buf_text(&map), "%lu %lu %lu", &inside, &outside, &count) == 3 && inside == 0 &&
-           outside == 0 && count == 4294967295UL;
-}
 
 /* Asks the child. *REASON_OUT is NULL where everything worked. */
 static int ask(char **reason_out, struct error *err)
