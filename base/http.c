@@ -251,7 +251,8 @@ struct journey {
     unsigned retries;  /* since something was achieved */
     unsigned attempts; /* in all, for messages */
     uint64_t sink_len;
-    char *etag; /* strong ETag of what the sink holds */
+    uint64_t furthest; /* sink_len when retries were last set back */
+    char *etag;        /* strong ETag of what the sink holds */
     struct http_outcome outcome;
 };
 
@@ -379,7 +380,10 @@ static int back_off(struct journey *j, const struct http_response *response, boo
     }
     bool too_long = false;
     *again_out = false;
-    if (j->outcome.received >= REAL_PROGRESS) {
+    /* Further than ever before, not again as far: a server that always breaks off must not keep us.
+     */
+    if (j->sink_len >= j->furthest + REAL_PROGRESS) {
+        j->furthest = j->sink_len;
         j->retries = 0;
     }
     unsigned delay = http_retry_delay(j->retries, j->client->retry_delay_ms, response, &too_long);

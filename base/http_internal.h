@@ -25,7 +25,6 @@ struct http_outcome {
     bool connected;        /* a connection was established */
     bool refused_by_proxy; /* it will not open a tunnel */
     bool local_failure; /* ERR is final: the sink failed, a limit was passed, or we are to stop */
-    uint64_t received;  /* bytes of a 2xx body handed to the sink in this exchange */
     char text[CURL_ERROR_SIZE]; /* curl's words */
 };
 

@@ -12,14 +12,18 @@ struct blob_sink {
     struct http_sink base;
     struct blob_writer *writer;
     const struct descriptor *blob;
+    const char *place; /* for messages */
 };
 
 static int sink_write(struct http_sink *sink, const void *data, size_t len, struct error *err)
 {
     struct blob_sink *s = (struct blob_sink *)sink;
     if (len > s->blob->size - blob_writer_size(s->writer)) {
-        return error_set(err, ERR_REMOTE, "more than the %llu bytes that its descriptor says",
-                         (unsigned long long)s->blob->size);
+        char digest[DIGEST_TEXT_SIZE];
+        return error_set(
+            err, ERR_REMOTE,
+            "%s: blob %s is corrupt: more than the %llu bytes that its descriptor says", s->place,
+            digest_format(&s->blob->digest, digest), (unsigned long long)s->blob->size);
     }
     return writer_write(blob_writer_stream(s->writer), data, len, err);
 }
@@ -47,6 +51,7 @@ static int download_from(struct registry *registry, const struct place *place,
 {
     char digest[DIGEST_TEXT_SIZE];
     AUTO(mem_freep) char *url = place_url(place, "blobs", digest_format(&blob->digest, digest));
+    AUTO(mem_freep) char *name = place_name(place);
     AUTO(strlist_release) struct strlist scopes = {0};
     AUTO(blob_writer_freep) struct blob_writer *writer = NULL;
     AUTO(http_response_release) struct http_response response = {0};
@@ -59,7 +64,8 @@ static int download_from(struct registry *registry, const struct place *place,
         return -1;
     }
     struct blob_progress progress = {registry, blob};
-    struct blob_sink sink = {.base = {sink_write, sink_restart}, .writer = writer, .blob = blob};
+    struct blob_sink sink = {
+        .base = {sink_write, sink_restart}, .writer = writer, .blob = blob, .place = name};
     struct http_request request = {.url = url,
                                    .sink = &sink.base,
                                    .immutable = true,
@@ -70,8 +76,7 @@ static int download_from(struct registry *registry, const struct place *place,
         return -1;
     }
     if (blob_writer_commit(writer, &blob->digest, blob->size, NULL, NULL, err) != 0) {
-        AUTO(mem_freep) char *name = place_name(place);
-        return error_wrap(err, "%s: blob %s", name, digest);
+        return error_wrap(err, "%s", name);
     }
     return 0;
 }

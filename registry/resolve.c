@@ -53,7 +53,17 @@ static int ask(struct registry *registry, const struct place *place, const char 
     if (response->status == 404 || no_head) {
         return 0;
     }
-    return http_check(&request, response, err);
+    if (http_check(&request, response, err) != 0) {
+        return -1;
+    }
+    const char *type = http_header(response, "Content-Type");
+    if (strcmp(method, "GET") == 0 && type && strcasestr(type, "text/html")) {
+        return error_set(err, ERR_REMOTE,
+                         "GET %s: the answer is an HTML page and no manifest (a proxy, or no "
+                         "registry?)",
+                         url);
+    }
+    return 0;
 }
 
 /* The descriptor of manifest bytes: the document's own media type counts. */
@@ -103,7 +113,7 @@ static int get_manifest(struct registry *registry, const struct place *place,
     AUTO(mem_freep) char *name = place_name(place);
     if (describe(buf_text(&response.body), response.body.len,
                  http_header(&response, "Content-Type"), &got, err) != 0) {
-        return error_wrap(err, "%s: %s", name, tag_or_digest);
+        return error_wrap(err, "from %s", name);
     }
     if (expected && !digest_equal(&got.digest, expected)) {
         char want[DIGEST_TEXT_SIZE];

@@ -5,6 +5,7 @@
 #define SLIPWAY_TESTS_BASE_MISBEHAVING_H
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
