@@ -124,7 +124,7 @@ static int read_json(const struct reader *r, struct span rest, struct instructio
         const char *item = json_string_value(json_array_get(array, i));
         if (!item) {
             return reader_fail(r, rest.start, rest.end - rest.start, err,
-                               "%s: item %zu of the JSON array is not a string; all must be",
+                               "%s: a JSON array must hold only strings; item %zu is none",
                                instruction_name(in->type), i + 1);
         }
         strlist_add(&in->args, item);
