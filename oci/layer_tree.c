@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "oci/content_range.h"
 #include "oci/layer.h"
 #include "oci/store_internal.h"
 #include "oci/tar_read.h"
@@ -99,26 +100,6 @@ struct layer_source {
     int tar; /* -1 until the first content is asked for */
 };
 
-struct layer_content {
-    struct reader base;
-    struct reader *range;
-    struct content_source *source;
-};
-
-static int content_read(struct reader *base, void *data, size_t cap, size_t *got_out,
-                        struct error *err)
-{
-    return reader_read(((struct layer_content *)base)->range, data, cap, got_out, err);
-}
-
-static void content_free(struct reader *base)
-{
-    struct layer_content *r = (struct layer_content *)base;
-    reader_freep(&r->range);
-    content_unref(r->source);
-    free(r);
-}
-
 /* Inflates the layer to a temporary file, verifies it and moves it to PATH. */
 static int make_tar(struct store *store, const struct layer *layer, const char *path,
                     struct error *err)
@@ -188,7 +169,6 @@ static int open_tar(struct store *store, const struct layer *layer, int *fd_out,
 static int source_open(struct content_source *base, const struct entry *entry, struct reader **out,
                        struct error *err)
 {
-    static const struct reader_ops ops = {content_read, content_free};
     struct layer_source *source = (struct layer_source *)base;
     pthread_mutex_lock(&source->lock);
     int rc = 0;
@@ -199,11 +179,7 @@ static int source_open(struct content_source *base, const struct entry *entry, s
     if (rc != 0) {
         return wrap_layer(&source->layer, err);
     }
-    struct layer_content *content = mem_calloc(1, sizeof *content);
-    content->base.ops = &ops;
-    content->range = reader_fd_range(source->tar, entry->path, entry->handle, entry->size);
-    content->source = content_ref(base);
-    *out = &content->base;
+    *out = content_range_reader(base, source->tar, entry);
     return 0;
 }
 
