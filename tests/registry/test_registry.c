@@ -178,6 +178,94 @@ static void test_registry__a_damaged_blob_is_fetched_anew(void **state)
     assert_true(digest_equal(&got.manifest.digest, &image.manifest.digest));
 }
 
+static int skopeo(const char *arguments)
+{
+    char line[256];
+    AUTO(mem_freep)
+    char *command = mem_printf("skopeo %s 2>&1 | tail -n 1; exit ${PIPESTATUS[0]}", arguments);
+    AUTO(mem_freep) char *bash = mem_printf("bash -c '%s'", command);
+    int rc = run_line(bash, line, sizeof line);
+    if (rc != 0) {
+        print_error("skopeo %s: %s\n", arguments, line);
+    }
+    return rc;
+}
+
+static void test_registry__skopeo_understands_it_and_is_understood(void **state)
+{
+    (void)state;
+    AUTO(store_freep) struct store *here = store_in(peer.folder, "s12");
+    AUTO(store_freep) struct store *there = store_in(peer.folder, "s13");
+    AUTO(registry_freep) struct registry *from = registry_of(here, false);
+    AUTO(registry_freep) struct registry *to = registry_of(there, false);
+    AUTO(image_release) struct image image = make_image(here, 3, 50000, 7);
+    AUTO(image_release) struct image got = {0};
+    AUTO(reference_release) struct reference ref = ref_of(peer.host, "copied/app:1");
+    OK(push_to(from, &image, peer.host, "original/app:1", &err));
+    AUTO(mem_freep)
+    char *copy = mem_printf("copy --src-tls-verify=false --dest-tls-verify=false --format v2s2 "
+                            "docker://%s/original/app:1 docker://%s/copied/app:1",
+                            peer.host, peer.host);
+    assert_int_equal(skopeo(copy), 0);
+    /* Now it is docker's schema 2, its layers compressed by skopeo. */
+    OK(registry_get_image(to, &ref, NULL, RESOLVE_REGISTRY, &got, &err));
+    assert_string_equal(got.manifest.media_type, MEDIA_DOCKER_MANIFEST);
+    OK(registry_get_layers(to, &got, 0, got.layers_len, &err));
+    assert_true(digest_equal(&got.layers[2].diff_id, &image.layers[2].diff_id));
+    /* And on under another name, as it is. */
+    OK(push_to(to, &got, peer.host, "third/app:1", &err));
+    AUTO(mem_freep)
+    char *inspect = mem_printf("inspect --tls-verify=false docker://%s/third/app:1", peer.host);
+    assert_int_equal(skopeo(inspect), 0);
+}
+
+/* An index of the two images in STORE, pushed with all that it lists. */
+static void push_index(struct registry *registry, struct store *store, const struct image *amd64,
+                       const struct image *arm64, const char *name)
+{
+    struct index_entry items[] = {
+        {.descriptor = amd64->manifest,
+         .platform = {.os = (char *)"linux", .architecture = (char *)"amd64"}},
+        {.descriptor = arm64->manifest,
+         .platform = {.os = (char *)"linux", .architecture = (char *)"arm64"}},
+    };
+    AUTO(buf_release) struct buf text = BUF_INIT(0);
+    AUTO(reference_release) struct reference ref = ref_of(peer.host, name);
+    struct descriptor top = {.media_type = MEDIA_OCI_INDEX};
+    index_render(items, 2, NULL, &text);
+    OK(store_put_blob(store, text.data, text.len, &top.digest, &err));
+    top.size = text.len;
+    OK(registry_push_image(registry, amd64, &top, &ref, &err));
+}
+
+static void test_registry__an_index_goes_over_whole_and_one_platform_comes(void **state)
+{
+    (void)state;
+    AUTO(store_freep) struct store *here = store_in(peer.folder, "s14");
+    AUTO(store_freep) struct store *there = store_in(peer.folder, "s15");
+    AUTO(registry_freep) struct registry *from = registry_of(here, false);
+    AUTO(registry_freep) struct registry *to = registry_of(there, false);
+    AUTO(registry_freep) struct registry *offline = registry_of(there, true);
+    AUTO(image_release) struct image amd64 = make_image(here, 1, 100, 8);
+    AUTO(image_release) struct image arm64 = make_image(here, 1, 100, 9);
+    AUTO(image_release) struct image got = {0};
+    AUTO(image_release) struct image again = {0};
+    AUTO(reference_release) struct reference ref = ref_of(peer.host, "multi/app:1");
+    struct platform arm = {.os = (char *)"linux", .architecture = (char *)"arm64"};
+    struct platform riscv = {.os = (char *)"linux", .architecture = (char *)"riscv64"};
+    push_index(from, here, &amd64, &arm64, "multi/app:1");
+    OK(registry_get_image(to, &ref, &arm, RESOLVE_REGISTRY, &got, &err));
+    assert_true(digest_equal(&got.manifest.digest, &arm64.manifest.digest));
+    /* The tag stands for the index: offline, too, the platform counts. */
+    OK(registry_get_image(offline, &ref, &arm, RESOLVE_REGISTRY, &again, &err));
+    assert_true(digest_equal(&again.manifest.digest, &arm64.manifest.digest));
+    image_release(&again);
+    struct error failure = {0};
+    assert_int_equal(registry_get_image(to, &ref, &riscv, RESOLVE_REGISTRY, &again, &failure), -1);
+    assert_int_equal(failure.code, ERR_USAGE);
+    SAYS(failure, "linux/arm64");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +276,8 @@ int main(void)
         cmocka_unit_test(test_registry__offline_uses_what_was_resolved),
         cmocka_unit_test(test_registry__a_map_sends_a_host_elsewhere),
         cmocka_unit_test(test_registry__a_damaged_blob_is_fetched_anew),
+        cmocka_unit_test(test_registry__skopeo_understands_it_and_is_understood),
+        cmocka_unit_test(test_registry__an_index_goes_over_whole_and_one_platform_comes),
     };
     return cmocka_run_group_tests(tests, start_peer, stop_peer);
 }
