@@ -8,6 +8,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+/* Stands for a request without a signal. */
+enum { WORK_FAILED = -1 };
+
 static atomic_int requested;
 static atomic_int event_fd = -1;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -17,11 +20,14 @@ static void make_fd(void)
     atomic_store(&event_fd, eventfd(atomic_load(&requested) != 0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 
-void cancel_request(int signal)
+static void raise_request(int signal)
 {
     int saved = errno;
     int none = 0;
-    atomic_compare_exchange_strong(&requested, &none, signal ? signal : SIGTERM);
+    if (!atomic_compare_exchange_strong(&requested, &none, signal) && none == WORK_FAILED &&
+        signal != WORK_FAILED) {
+        atomic_store(&requested, signal);
+    }
     int fd = atomic_load(&event_fd);
     if (fd >= 0) {
         uint64_t more = 1;
@@ -31,6 +37,27 @@ void cancel_request(int signal)
     errno = saved;
 }
 
+void cancel_request(int signal)
+{
+    raise_request(signal > 0 ? signal : SIGTERM);
+}
+
+void cancel_work(void)
+{
+    raise_request(WORK_FAILED);
+}
+
+void cancel_withdraw(void)
+{
+    int work = WORK_FAILED;
+    uint64_t count = 0;
+    int fd = atomic_load(&event_fd);
+    if (atomic_compare_exchange_strong(&requested, &work, 0) && fd >= 0) {
+        ssize_t ignored = read(fd, &count, sizeof count);
+        (void)ignored;
+    }
+}
+
 bool cancel_requested(void)
 {
     return atomic_load_explicit(&requested, memory_order_relaxed) != 0;
@@ -38,7 +65,8 @@ bool cancel_requested(void)
 
 int cancel_signal(void)
 {
-    return atomic_load(&requested);
+    int signal = atomic_load(&requested);
+    return signal > 0 ? signal : 0;
 }
 
 int cancel_fd(void)
@@ -49,5 +77,9 @@ int cancel_fd(void)
 
 int cancel_error(struct error *err)
 {
-    return error_set(err, ERR_CANCELLED, "stopped by signal %d", cancel_signal());
+    int signal = cancel_signal();
+    if (signal == 0) {
+        return error_set(err, ERR_CANCELLED, "stopped, as other work failed");
+    }
+    return error_set(err, ERR_CANCELLED, "stopped by signal %d", signal);
 }

@@ -14,10 +14,15 @@
 /* Asks everything to stop; SIGNAL is remembered. Safe in a signal handler. */
 void cancel_request(int signal);
 
+/* Asks everything to stop because the work failed, not because of a signal; cancel_withdraw() takes
+ * it back once all have stopped. A signal that came meanwhile stays. */
+void cancel_work(void);
+void cancel_withdraw(void);
+
 /* Whether it was asked to stop. */
 bool cancel_requested(void);
 
-/* The signal of the first request, 0 if there was none. */
+/* The signal of the first request, 0 if there was none (or only cancel_work()). */
 int cancel_signal(void);
 
 /* A descriptor that is readable once it was asked to stop. Borrowed; never read from it. */

@@ -56,7 +56,7 @@ void build_fail(struct build *build, const struct error *error)
         build->failed = true;
         build->error = *error;
         /* What the other stages run is of no use any more. */
-        cancel_request(0);
+        cancel_work();
     }
     pthread_cond_broadcast(&build->changed);
     pthread_mutex_unlock(&build->lock);
@@ -279,6 +279,7 @@ static int run_stages(struct build *build, struct error *err)
             pthread_join(build->stages[i].thread, NULL);
         }
     }
+    cancel_withdraw();
     if (r != 0 || build->failed) {
         *err = build->failed ? build->error : own;
         return -1;

@@ -102,14 +102,34 @@ static int put_entry(struct copying *c, const struct entry *entry, const char *p
     return edit_put(c->edit, &copy, c->force, err);
 }
 
+/* The folder that takes a folder's content is made like any missing parent; of its source only
+ * --chmod with a number counts. */
+static int put_top(struct copying *c, struct error *err)
+{
+    const struct owner *owner = c->plan->chown ? c->plan->chown : &root_owner;
+    if (c->keep_top || !c->target[0]) {
+        return 0;
+    }
+    if (edit_make_dirs(c->edit, c->target, owner, err) != 0) {
+        return -1;
+    }
+    if (c->plan->chmod && c->plan->chmod->octal) {
+        struct entry top = *edit_find(c->edit, c->target);
+        AUTO(mem_freep) char *path = mem_strdup(top.path);
+        top.path = path;
+        top.mode = c->plan->chmod->mode;
+        return edit_put(c->edit, &top, false, err);
+    }
+    return 0;
+}
+
 static int copy_one(void *ctx, size_t index, const struct entry *entry, const char *relative,
                     struct error *err)
 {
     (void)index;
     struct copying *c = ctx;
     if (!relative[0]) {
-        bool stays = entry->type == ENTRY_DIR && (c->keep_top || !c->target[0]);
-        return stays ? 0 : put_entry(c, entry, c->target, err);
+        return entry->type == ENTRY_DIR ? put_top(c, err) : put_entry(c, entry, c->target, err);
     }
     AUTO(mem_freep)
     char *path = c->target[0] ? mem_printf("%s/%s", c->target, relative) : mem_strdup(relative);
@@ -239,7 +259,10 @@ static int unpack_one(struct copying *c, const struct entry *entry, struct error
 int copy_unpack(struct edit *edit, struct tree *archive, const struct copy_plan *plan,
                 struct error *err)
 {
-    struct copying c = {.edit = edit, .plan = plan, .has_links = true, .force = true};
+    /* Modes in an archive are information: --chmod is for plain files. */
+    struct copy_plan unpacking = *plan;
+    unpacking.chmod = NULL;
+    struct copying c = {.edit = edit, .plan = &unpacking, .has_links = true, .force = true};
     AUTO(mem_freep) char *target = NULL;
     const struct owner *owner = plan->chown ? plan->chown : &root_owner;
     if (edit_resolve(edit, plan->dest, true, &target, err) != 0 ||

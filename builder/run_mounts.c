@@ -162,7 +162,8 @@ static int key_source(struct run_mounts *m, struct tree *tree, struct hasher *ke
         return -1;
     }
     for (size_t i = 0; i < tree_len(tree); i++) {
-        step_key_entry(key, tree_at(tree, i)->path, tree_at(tree, i));
+        step_key_entry(key, tree_at(tree, i)->path, tree_at(tree, i),
+                       build->request->layer.timestamps);
     }
     return 0;
 }
@@ -295,6 +296,10 @@ static int prepare_secret(struct run_mounts *m, size_t i, struct error *err)
     const struct run_mount *parsed = &m->parsed[i];
     const char *id = mount_id(parsed);
     const struct build_secret *secret = find_secret(m->stage->build->request, id);
+    if (!secret && parsed->env && !parsed->required) {
+        strlist_addf(&m->env, "%s=", parsed->env);
+        return 0;
+    }
     if (!secret) {
         return parsed->required ? error_set(err, ERR_USAGE,
                                             "the secret '%s' is required; pass --secret "

@@ -266,10 +266,11 @@ static int file_mount(int files, size_t index, const struct sandbox_mount *file,
     if (fchown(fd, file->uid, file->gid) != 0 || fchmod(fd, file->mode & 07777) != 0) {
         return error_errno(err, ERR_ISOLATION, "mount '%s' for uid %u", file->target, file->uid);
     }
-    return mount_copy(files, name,
-                      (file->readonly ? MOUNT_ATTR_RDONLY : 0) | MOUNT_ATTR_NOSUID |
-                          MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
-                      mount_out, err);
+    /* A script of a here-document is a file to execute; all others are data. */
+    unsigned attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+    attributes |= file->readonly ? MOUNT_ATTR_RDONLY : 0;
+    attributes |= file->mode & 0111 ? 0 : MOUNT_ATTR_NOEXEC;
+    return mount_copy(files, name, attributes, mount_out, err);
 }
 
 /* Mounts a copy of the machine's file PATH with EXTRA behind it. */

@@ -184,6 +184,7 @@ static int run_triggers(struct stage *stage, struct error *err)
     AUTO(strlist_release) struct strlist triggers = {0};
     config_get_list(stage->config, "OnBuild", &triggers);
     config_set_list(stage->config, "OnBuild", NULL);
+    stage->steps += triggers.len;
     const struct instruction *from = stage->plan->from;
     for (size_t i = 0; i < triggers.len; i++) {
         AUTO(dockerfile_freep) struct dockerfile *df = NULL;
@@ -200,9 +201,22 @@ static int run_triggers(struct stage *stage, struct error *err)
     return 0;
 }
 
+/* How many steps the display counts: those that may make a layer. */
+static size_t count_steps(const struct stage *stage)
+{
+    size_t count = 0;
+    for (size_t i = stage->plan->first; i < stage->plan->end; i++) {
+        enum instruction_type type = stage->build->df->items[i].type;
+        count += type == INSTRUCTION_COPY || type == INSTRUCTION_ADD || type == INSTRUCTION_RUN ||
+                 type == INSTRUCTION_WORKDIR;
+    }
+    return count;
+}
+
 static int run_all(struct stage *stage, struct error *err)
 {
     const struct dockerfile *df = stage->build->df;
+    stage->steps = count_steps(stage);
     if (start_from(stage, err) != 0 || run_triggers(stage, err) != 0) {
         return -1;
     }

@@ -69,8 +69,9 @@ struct step {
     /* Makes the difference, which is the caller's; NULL or empty: nothing changed. NUMBER is the
      * display's. */
     int (*make)(void *ctx, uint64_t number, struct tree **diff_out, struct error *err);
-    /* The layer is written: what else is to be done with it; may be NULL. */
-    int (*keep)(void *ctx, const struct layer *layer, struct error *err);
+    /* The layer is written: what else is to be done with it; may be NULL. *LASTS_OUT: whether the
+     * difference's contents can still be read afterwards. */
+    int (*keep)(void *ctx, const struct layer *layer, bool *lasts_out, struct error *err);
     void *ctx;
 };
 

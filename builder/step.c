@@ -78,12 +78,13 @@ static int make(struct stage *stage, const struct step *step, uint64_t number,
         r = layer_write(build->store, build->pool, diff, &build->request->layer, &result->layer,
                         err);
     }
+    bool lasts = true;
     if (r == 0 && !result->empty && step->keep) {
-        r = step->keep(step->ctx, &result->layer, err);
+        r = step->keep(step->ctx, &result->layer, &lasts, err);
     }
     build_slot_give(build);
     if (r == 0) {
-        *diff_out = MEM_STEAL(diff);
+        *diff_out = lasts ? MEM_STEAL(diff) : NULL;
     }
     return r;
 }

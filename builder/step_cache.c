@@ -23,19 +23,29 @@ struct hasher *step_key_new(const struct digest *chain, const struct layer_optio
     return key;
 }
 
-void step_key_entry(struct hasher *key, const char *name, const struct entry *link)
+/* A file that a stage just wrote and the same file out of that stage's cached layer must look the
+ * same: so not the flag counts but the time that comes of it. */
+static int64_t time_of(const struct entry *entry, enum timestamps timestamps)
+{
+    if (timestamps == TIMES_KEEP || !(entry->flags & ENTRY_TIME_VOLATILE)) {
+        return entry->mtime;
+    }
+    bool content = timestamps == TIMES_CONTENT && entry->type == ENTRY_FILE;
+    struct digest digest = entry->digest;
+    if (content && entry->size == 0) {
+        digest_of("", 0, &digest);
+    }
+    return content ? layer_time_of(&digest) : TIME_BASE;
+}
+
+void step_key_entry(struct hasher *key, const char *name, const struct entry *link,
+                    enum timestamps timestamps)
 {
     const struct entry *entry = entry_inode(link);
-    const uint64_t numbers[] = {entry->type,
-                                entry->mode,
-                                entry->uid,
-                                entry->gid,
-                                entry->rdev_major,
-                                entry->rdev_minor,
-                                entry->xattrs_len,
-                                entry->size,
-                                entry->flags & ENTRY_TIME_VOLATILE ? 1 : 0,
-                                entry->flags & ENTRY_TIME_VOLATILE ? 0 : (uint64_t)entry->mtime};
+    const uint64_t numbers[] = {
+        entry->type,       entry->mode,       entry->uid,
+        entry->gid,        entry->rdev_major, entry->rdev_minor,
+        entry->xattrs_len, entry->size,       (uint64_t)time_of(entry, timestamps)};
     hasher_add_text(key, name);
     hasher_add_field(key, numbers, sizeof numbers);
     if (link->type == ENTRY_SYMLINK || link->type == ENTRY_HARDLINK) {

@@ -27,8 +27,10 @@ struct hasher *step_key_new(const struct digest *chain, const struct layer_optio
                             const char *what);
 
 /* Adds an entry (a hard link with its file) under the name that it will have: type, mode, owner,
- * link, attributes, and the content's digest (which must be there: tree_hash_files()). */
-void step_key_entry(struct hasher *key, const char *name, const struct entry *link);
+ * link, attributes, the time that a layer gives it, and the content's digest (which must be there:
+ * tree_hash_files()). */
+void step_key_entry(struct hasher *key, const char *name, const struct entry *link,
+                    enum timestamps timestamps);
 
 /* The result that was made under KEY before; found only where its blob is still in the store. */
 int step_cache_get(struct store *store, const struct digest *key, bool *found_out,

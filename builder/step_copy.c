@@ -180,7 +180,7 @@ static int key_entry(void *ctx, size_t index, const struct entry *entry, const c
             return -1;
         }
     }
-    step_key_entry(k->key, relative, tree_at(tree, index));
+    step_key_entry(k->key, relative, tree_at(tree, index), build->request->layer.timestamps);
     return 0;
 }
 
@@ -308,9 +308,9 @@ static bool only_files(const struct copy_step *c)
 }
 
 /* Whether files go to the root under names that no base has as folders. Then the step needs
- * nothing of the base, not even the list of its files: "/" is there in any case, and a name that
- * neither the usual layout of a root, nor the base's own config and history, nor a layer of this
- * build knows is taken to be free. */
+ * nothing of the base, not even the list of its files: "/" is there in any case, and a file's own
+ * name that neither the usual layout of a root, nor the base's own config and history, nor a layer
+ * of this build knows is taken to be free. */
 static int lands_in_root(struct copy_step *c, bool *yes_out, struct error *err)
 {
     bool known = false;
@@ -320,7 +320,8 @@ static int lands_in_root(struct copy_step *c, bool *yes_out, struct error *err)
         return 0;
     }
     *yes_out = c->items_len == 1 && c->items[0].sources.len == 1 && !strchr(name, '/') &&
-               !is_usual(name) && !base_mentions(c->stage, name);
+               strcmp(name, path_name(c->items[0].sources.items[0].name)) == 0 && !is_usual(name) &&
+               !base_mentions(c->stage, name);
     if (*yes_out && built_here(c, name, &known, err) != 0) {
         return -1;
     }

@@ -240,10 +240,15 @@ static int make_run(void *ctx, uint64_t number, struct tree **diff_out, struct e
 }
 
 /* The folder that the command wrote is what the next RUN needs: it need not be unpacked. */
-static int keep_run(void *ctx, const struct layer *layer, struct error *err)
+static int keep_run(void *ctx, const struct layer *layer, bool *lasts_out, struct error *err)
 {
     struct run_step *r = ctx;
-    return sandbox_keep_upper(r->stage->build->store, &r->result, &layer->diff_id, err);
+    if (sandbox_keep_upper(r->stage->build->store, &r->result, &layer->diff_id, err) != 0) {
+        return -1;
+    }
+    /* Where the same layer was unpacked before, this folder goes. */
+    *lasts_out = r->result.upper == NULL;
+    return 0;
 }
 
 /* As docker writes it: "RUN |1 A=1 /bin/sh -c make". */

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "base/path.h"
+#include "builder/account.h"
 #include "builder/edit.h"
 #include "builder/stage.h"
 #include "oci/config.h"
@@ -17,11 +18,14 @@ static int make_workdir(void *ctx, uint64_t number, struct tree **diff_out, stru
 {
     (void)number;
     const struct workdir *w = ctx;
-    static const struct owner root = {0, 0};
     struct tree *base = NULL;
-    if (stack_tree(&w->stage->stack, &base, err) != 0) {
+    struct account account = {0};
+    if (stack_tree(&w->stage->stack, &base, err) != 0 ||
+        account_of_user(base, config_get_text(w->stage->config, "User"), &account, err) != 0) {
         return -1;
     }
+    const struct owner owner = {account.uid, account.gid};
+    account_release(&account);
     AUTO(edit_freep) struct edit *edit = edit_new(base);
     AUTO(mem_freep) char *real = NULL;
     if (edit_resolve(edit, w->path, true, &real, err) != 0) {
@@ -29,7 +33,7 @@ static int make_workdir(void *ctx, uint64_t number, struct tree **diff_out, stru
         return -1;
     }
     const struct entry *there = real[0] ? edit_find(edit, real) : NULL;
-    if ((!there || there->type != ENTRY_DIR) && edit_make_dirs(edit, real, &root, err) != 0) {
+    if ((!there || there->type != ENTRY_DIR) && edit_make_dirs(edit, real, &owner, err) != 0) {
         return -1;
     }
     *diff_out = edit_finish(MEM_STEAL(edit));
@@ -51,6 +55,7 @@ int stage_workdir(struct stage *stage, const struct instruction *in, struct erro
     struct workdir w = {.stage = stage, .path = path};
     AUTO(hasher_freep) struct hasher *key = stage_key(stage, "WORKDIR");
     hasher_add_text(key, path);
+    hasher_add_text(key, config_get_text(stage->config, "User"));
     struct step step = {.in = in, .created_by = line, .key = key, .make = make_workdir, .ctx = &w};
     if (stage_step(stage, &step, err) != 0) {
         return -1;
