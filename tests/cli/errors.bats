@@ -38,9 +38,9 @@ setup() {
 
 @test "errors: a very long line is cut around the caret" {
     {
-        printf 'FROM scratch\nCOPY '
+        printf 'FROM scratch\nCOPY --chown='
         printf 'a%.0s' $(seq 1 3000)
-        printf ' --form=build /\n'
+        printf ' --form=build a /\n'
     } >app/Dockerfile
     run slipway build -q app
     failed_with 2
