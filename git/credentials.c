@@ -28,6 +28,11 @@ void git_auth_init(struct git_auth *auth, const struct git_url *url)
     *auth = (struct git_auth){.url = url};
 }
 
+void git_auth_release(struct git_auth *auth)
+{
+    mem_freep(&auth->header);
+}
+
 static char *home_file(const char *name)
 {
     const char *home = getenv("HOME");
@@ -117,24 +122,46 @@ static int refuse(struct git_auth *auth, const char *why)
     return GIT_EAUTH;
 }
 
-static int next_login(struct git_auth *auth, const struct git_url *url, git_credential **out)
+/* Whether the connection at hand goes to somebody else than the URL says: a redirect. */
+static bool is_elsewhere(const struct git_auth *auth)
+{
+    return auth->host[0] && strcasecmp(auth->host, auth->url->host) != 0;
+}
+
+static void set_header(struct git_auth *auth, const struct git_login *login)
+{
+    AUTO(mem_freep) char *pair = mem_printf("%s:%s", login->user, login->password);
+    size_t len = strlen(pair);
+    AUTO(mem_freep) char *coded = mem_alloc(len / 3 * 4 + 8);
+    EVP_EncodeBlock((unsigned char *)coded, (const unsigned char *)pair, (int)len);
+    mem_freep(&auth->header);
+    auth->header = mem_printf("Authorization: Basic %s", coded);
+    auth->tried = true;
+}
+
+bool git_auth_next(struct git_auth *auth)
 {
     static const way ways[] = {from_url, from_aws, from_netrc, from_helper, from_bare_user};
-    bool tried = auth->tried;
-    while (auth->next < ARRAY_LEN(ways)) {
+    if (is_elsewhere(auth)) {
+        AUTO(mem_freep)
+        char *why = mem_printf("the server sends us on to %s, which asks for credentials: use its "
+                               "own URL",
+                               auth->host);
+        refuse(auth, why);
+        return false;
+    }
+    while (auth->next < ARRAY_LEN(ways) && auth->error.code == ERR_NONE) {
         AUTO(git_login_release) struct git_login login = {0};
-        int found = ways[auth->next++](auth, url, &login);
-        if (found < 0) {
-            return refuse(auth, "");
-        }
+        int found = ways[auth->next++](auth, auth->url, &login);
         if (found > 0) {
-            auth->tried = true;
-            return git_credential_userpass_plaintext_new(out, login.user, login.password);
+            set_header(auth, &login);
+            return true;
         }
     }
-    return refuse(auth, tried ? "the server refused our name and password"
-                              : "needs a name and password, and neither the URL, netrc nor a git "
-                                "credential helper has one");
+    refuse(auth, auth->tried ? "the server refused our name and password"
+                             : "needs a name and password, and neither the URL, netrc nor a git "
+                               "credential helper has one");
+    return false;
 }
 
 static char *local_user(void)
@@ -181,40 +208,16 @@ static int next_ssh_key(struct git_auth *auth, const char *user, git_credential 
                             : "the server took no key of ~/.ssh, and no ssh agent is running");
 }
 
-/* Whether the connection at hand goes to somebody else than URL says: a redirect. */
-static bool is_elsewhere(const struct git_auth *auth, const struct git_url *url)
-{
-    return auth->host[0] && strcasecmp(auth->host, url->host) != 0;
-}
-
 int git_auth_credentials(git_credential **out, const char *url_text, const char *user,
                          unsigned allowed_types, void *payload)
 {
     struct git_auth *auth = payload;
-    AUTO(git_url_release) struct git_url rewritten = {0};
     const struct git_url *url = auth->url;
-    struct error ignored = {0};
-    /* url.X.insteadOf of the user's git configuration may have led to another host. */
-    if (git_url_parse(url_text, &rewritten, &ignored) == 0 && rewritten.host &&
-        strcasecmp(rewritten.host, url->host) != 0) {
-        url = &rewritten;
-    }
+    (void)url_text;
     auth->asked = true;
-    if (allowed_types & GIT_CREDENTIAL_USERPASS_PLAINTEXT &&
-        !(allowed_types & GIT_CREDENTIAL_SSH_KEY) && url->scheme != GIT_URL_SSH) {
-        if (!auth->allow_http) {
-            auth->withheld = true;
-            git_error_set_str(GIT_ERROR_CALLBACK, "withheld");
-            return GIT_EAUTH;
-        }
-        if (is_elsewhere(auth, url)) {
-            AUTO(mem_freep)
-            char *why = mem_printf("the server sends us on to %s, which asks for credentials: use "
-                                   "its own URL",
-                                   auth->host);
-            return refuse(auth, why);
-        }
-        return next_login(auth, url, out);
+    if (url->scheme != GIT_URL_SSH) {
+        git_error_set_str(GIT_ERROR_CALLBACK, "credentials wanted");
+        return GIT_EAUTH; /* git_auth_next() */
     }
     AUTO(mem_freep) char *self = local_user();
     const char *name = user && *user ? user : url->user ? url->user : self;
@@ -292,5 +295,11 @@ int git_auth_certificate(git_cert *cert, int valid, const char *host, void *payl
         return check_ssh_key(auth, (const git_cert_hostkey *)cert, host);
     }
     snprintf(auth->host, sizeof auth->host, "%s", host);
+    if (auth->header && is_elsewhere(auth)) {
+        /* This comes before the request is sent, which carries the credentials. */
+        AUTO(mem_freep)
+        char *why = mem_printf("the server sends us on to %s: use its own URL", host);
+        return refuse(auth, why);
+    }
     return GIT_PASSTHROUGH; /* what the TLS library found counts */
 }

@@ -16,20 +16,25 @@
 #include "base/error.h"
 #include "git/url.h"
 
-/* The state of one fetch. Made by git_auth_init(); URL is borrowed. */
+/* The state of one fetch. URL is borrowed. */
 struct git_auth {
     const struct git_url *url;
-    unsigned next;      /* the next way to try */
-    bool asked;         /* the server wanted credentials */
-    bool tried;         /* it was given some */
-    bool allow_http;    /* give credentials to plain HTTP, where a redirect cannot be seen */
-    bool withheld;      /* it wanted some and was given none because of !allow_http */
-    char host[256];     /* the host of the last TLS connection; "": none yet */
+    unsigned next;  /* the next way to try */
+    bool asked;     /* the server wanted credentials */
+    bool tried;     /* it was given some */
+    char *header;   /* "Authorization: ..." for every request of the next connection; NULL: none */
+    char host[256]; /* the host of the last TLS connection; "": none yet */
     struct error error; /* why a callback refused, if code is set */
 };
 
-/* Makes AUTH ready for URL, which is borrowed for as long as AUTH lives. */
 void git_auth_init(struct git_auth *auth, const struct git_url *url);
+void git_auth_release(struct git_auth *auth);
+
+/* After a connection over HTTP that failed because credentials were wanted (`asked`): puts the next
+ * ones into `header`. False where there are no more; then `error` says so. libgit2 1.5 loses its
+ * place in the stream when it answers a 401 on the connection that brought it, therefore they go
+ * out with the first request of a new one. */
+bool git_auth_next(struct git_auth *auth);
 
 /* libgit2's callbacks; PAYLOAD is the struct git_auth. */
 int git_auth_credentials(git_credential **out, const char *url, const char *user,

@@ -11,18 +11,18 @@
 #include "git/library.h"
 #include "git/refs.h"
 
-enum { TRIES = 3, PROGRESS_STEP = 256 * 1024 };
+enum { TRIES = 3, FIRST_PAUSE_MS = 1000, PROGRESS_STEP = 256 * 1024 };
 
 /* One exchange with the server. */
 struct fetch {
-    struct git_auth auth; /* first: the payload of all callbacks is both */
-    const struct git_url *url;
+    struct git_auth auth;      /* first: the payload of all callbacks is both */
+    const struct git_url *url; /* for messages and its ref */
+    struct git_url effective;  /* after url.X.insteadOf of the user's git configuration */
     git_repository *repo;
     struct event_sink *events;
     git_remote *remote;
     struct ref_list refs; /* the server's */
     size_t posted;        /* bytes at the last event */
-    bool redirects;       /* redirects at the start are followed */
     bool broken;          /* the fault is in `repo` */
     bool passing;         /* it may be gone in a second */
 };
@@ -61,8 +61,14 @@ static void fill_options(struct fetch *f, git_fetch_options *options)
     options->download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;
     options->prune = GIT_FETCH_NO_PRUNE;
     options->proxy_opts.type = GIT_PROXY_AUTO;
-    options->follow_redirects =
-        f->redirects ? GIT_REMOTE_REDIRECT_INITIAL : GIT_REMOTE_REDIRECT_NONE;
+    /* Over plain HTTP a redirect to somebody else cannot be seen: none is followed with
+     * credentials. */
+    bool blind = f->auth.header && f->effective.scheme == GIT_URL_HTTP;
+    options->follow_redirects = blind ? GIT_REMOTE_REDIRECT_NONE : GIT_REMOTE_REDIRECT_INITIAL;
+    if (f->auth.header) {
+        options->custom_headers.strings = &f->auth.header;
+        options->custom_headers.count = 1;
+    }
     options->callbacks.credentials = git_auth_credentials;
     options->callbacks.certificate_check = git_auth_certificate;
     options->callbacks.transfer_progress = on_progress;
@@ -97,21 +103,52 @@ static int fault(struct fetch *f, int result, struct error *err)
                      f->url->ref ? " ref " : "", f->url->ref ? f->url->ref : "");
 }
 
-/* Connects and reads the server's refs. */
-static int connect_and_list(struct fetch *f, struct error *err)
+/* The URL behind git's own rewriting, without what it carries of credentials. */
+static int find_effective(struct fetch *f, struct error *err)
+{
+    AUTO(git_remote_freep) git_remote *remote = NULL;
+    if (git_remote_create_anonymous(&remote, f->repo, f->url->fetch)) {
+        return fault(f, -1, err);
+    }
+    const char *rewritten = git_remote_url(remote);
+    if (strcmp(rewritten, f->url->fetch) == 0) {
+        git_url_copy(f->url, &f->effective);
+        return 0;
+    }
+    if (git_url_parse(rewritten, &f->effective, err)) {
+        return error_wrap(err, "url.*.insteadOf for %s", f->url->display);
+    }
+    return 0;
+}
+
+static int connect_once(struct fetch *f)
 {
     git_fetch_options options;
+    git_remote_connect_options connect;
+    git_remote_create_options create;
     fill_options(f, &options);
+    git_remote_connect_options_init(&connect, GIT_REMOTE_CONNECT_OPTIONS_VERSION);
+    git_remote_create_options_init(&create, GIT_REMOTE_CREATE_OPTIONS_VERSION);
+    connect.callbacks = options.callbacks;
+    connect.proxy_opts = options.proxy_opts;
+    connect.follow_redirects = options.follow_redirects;
+    connect.custom_headers = options.custom_headers;
+    create.repository = f->repo;
+    create.flags = GIT_REMOTE_CREATE_SKIP_INSTEADOF | GIT_REMOTE_CREATE_SKIP_DEFAULT_FETCHSPEC;
     git_remote_freep(&f->remote);
+    f->auth.asked = false;
+    int result = git_remote_create_with_opts(&f->remote, f->effective.fetch, &create);
+    return result ? result : git_remote_connect_ext(f->remote, GIT_DIRECTION_FETCH, &connect);
+}
+
+/* Connects, with credentials once the server wants some, and reads its refs. */
+static int connect_and_list(struct fetch *f, struct error *err)
+{
     ref_list_release(&f->refs);
-    int result = git_remote_create_anonymous(&f->remote, f->repo, f->url->fetch);
-    if (result == 0) {
-        git_remote_connect_options connect;
-        git_remote_connect_options_init(&connect, GIT_REMOTE_CONNECT_OPTIONS_VERSION);
-        connect.callbacks = options.callbacks;
-        connect.proxy_opts = options.proxy_opts;
-        connect.follow_redirects = options.follow_redirects;
-        result = git_remote_connect_ext(f->remote, GIT_DIRECTION_FETCH, &connect);
+    int result = connect_once(f);
+    while (result && f->auth.asked && f->auth.error.code == ERR_NONE &&
+           f->effective.scheme != GIT_URL_SSH && git_auth_next(&f->auth)) {
+        result = connect_once(f);
     }
     const git_remote_head **heads = NULL;
     size_t count = 0;
@@ -260,45 +297,37 @@ static int pick_and_fetch(struct fetch *f, struct error *err)
 
 static int attempt(struct fetch *f, struct error *err)
 {
-    bool http = f->url->scheme == GIT_URL_HTTP;
-    git_auth_init(&f->auth, f->url);
-    f->auth.allow_http = !http;
-    f->redirects = true;
+    git_auth_release(&f->auth);
+    git_auth_init(&f->auth, &f->effective);
     f->broken = f->passing = false;
-    int failed = connect_and_list(f, err);
-    if (failed && f->auth.withheld) {
-        /* Over plain HTTP a redirect to somebody else cannot be seen: none is followed with
-         * credentials. */
-        git_auth_init(&f->auth, f->url);
-        f->auth.allow_http = true;
-        f->redirects = false;
-        failed = connect_and_list(f, err);
+    return connect_and_list(f, err) ? -1 : pick_and_fetch(f, err);
+}
+
+static int fetch_patiently(struct fetch *f, struct error *err)
+{
+    for (int i = 0;; i++) {
+        git_error_clear();
+        if (attempt(f, err) == 0) {
+            return 0;
+        }
+        struct pollfd wish = {.fd = cancel_fd(), .events = POLLIN};
+        if (!f->passing || i + 1 == TRIES || poll(&wish, 1, FIRST_PAUSE_MS << i) > 0) {
+            return -1;
+        }
+        error_clear(err);
     }
-    return failed ? -1 : pick_and_fetch(f, err);
 }
 
 int git_fetch(git_repository *repo, const struct git_url *url, struct event_sink *events,
               bool *broken_out, struct error *err)
 {
     struct fetch f = {.url = url, .repo = repo, .events = events};
-    int failed = -1;
-    for (int i = 0; i < TRIES && failed; i++) {
-        struct pollfd wish = {.fd = cancel_fd(), .events = POLLIN};
-        if (i > 0 && poll(&wish, 1, 500 << i) > 0) {
-            break;
-        }
-        git_error_clear();
-        failed = attempt(&f, err);
-        if (failed && !f.passing) {
-            break;
-        }
-    }
-    size_t bytes = 0;
-    if (!failed) {
-        bytes = git_remote_stats(f.remote)->received_bytes;
-    }
+    int failed = find_effective(&f, err) || fetch_patiently(&f, err) ? -1 : 0;
+    size_t bytes = failed ? 0 : git_remote_stats(f.remote)->received_bytes;
     post(&f, failed ? STATUS_FAILED : bytes ? STATUS_DONE : STATUS_CACHED, bytes);
     git_remote_freep(&f.remote);
+    git_auth_release(&f.auth);
+    git_url_release(&f.effective);
     ref_list_release(&f.refs);
     *broken_out = f.broken;
     return failed;

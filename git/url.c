@@ -144,7 +144,7 @@ static char *decode(const char *text, size_t len)
     AUTO(buf_release) struct buf out = BUF_INIT(0);
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
-        if (c == '%' && i + 2 < len + 0 && hex_value(text[i + 1]) >= 0 &&
+        if (c == '%' && i + 2 < len && hex_value(text[i + 1]) >= 0 &&
             hex_value(text[i + 2]) >= 0) {
             c = (unsigned char)(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
             i += 2;
@@ -539,6 +539,23 @@ int git_url_resolve(const struct git_url *base, const char *text, struct git_url
     }
     *out = url;
     return 0;
+}
+
+void git_url_copy(const struct git_url *from, struct git_url *out)
+{
+    *out = (struct git_url){.scheme = from->scheme,
+                            .fetch = mem_strdup(from->fetch),
+                            .display = mem_strdup(from->display),
+                            .user = mem_strdup(from->user),
+                            .password = mem_strdup(from->password),
+                            .host = mem_strdup(from->host),
+                            .port = from->port,
+                            .path = mem_strdup(from->path),
+                            .ref = mem_strdup(from->ref),
+                            .subdir = mem_strdup(from->subdir),
+                            .region = mem_strdup(from->region),
+                            .profile = mem_strdup(from->profile),
+                            .codecommit = from->codecommit};
 }
 
 void git_url_release(struct git_url *url)

@@ -178,6 +178,20 @@ static void test_credentials__from_a_helper(void **state)
     world_refused(w, url, ERR_AUTH, "needs a name and password");
 }
 
+/* What CI does: a token for all of a host, by git's own rewriting of URLs. */
+static void test_credentials__from_instead_of(void **state)
+{
+    struct world *w = *state;
+    private_server(w);
+    shell(w,
+          "git config --global url.'http://me:s3cr%%2Ft%%40@127.0.0.1:%u/'.insteadOf "
+          "https://git.example.com/",
+          w->port);
+    AUTO(git_source_release) struct git_source source = {0};
+    world_source(w, "https://git.example.com/app.git", &source);
+    assert_string_equal(source.url, "https://git.example.com/app.git");
+}
+
 /* netrc has a stale password, the helper the right one. */
 static void test_credentials__the_next_way_is_tried(void **state)
 {
@@ -238,6 +252,7 @@ int main(void)
         IN_WORLD(test_credentials__from_the_url),
         IN_WORLD(test_credentials__from_netrc),
         IN_WORLD(test_credentials__from_a_helper),
+        IN_WORLD(test_credentials__from_instead_of),
         IN_WORLD(test_credentials__the_next_way_is_tried),
         IN_WORLD(test_credentials__no_password_follows_a_redirect),
     };

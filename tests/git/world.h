@@ -17,6 +17,7 @@
 
 #include "base/limits.h"
 #include "base/memory.h"
+#include "git/library.h"
 #include "git/source.h"
 
 struct world {
@@ -71,6 +72,10 @@ static int world_setup(void **state)
     snprintf(home, sizeof home, "%s/home", w->dir);
     setenv("HOME", home, 1);
     setenv("GIT_CONFIG_NOSYSTEM", "1", 1);
+    /* libgit2 remembers where home was when it started. */
+    struct error err = {0};
+    git_library_init(&err);
+    git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, GIT_CONFIG_LEVEL_GLOBAL, home);
     unsetenv("NETRC");
     unsetenv("SSH_AUTH_SOCK");
     unsetenv("GIT_ASKPASS");
