@@ -30,6 +30,7 @@ void digest_cache_load(struct store *store, const char *name, struct digest_cach
 /* Whether ID is there, and its digest. */
 bool digest_cache_find(const struct digest_cache *cache, const git_oid *id, struct digest *out);
 
+/* Remembers that ID has DIGEST. */
 void digest_cache_add(struct digest_cache *cache, const git_oid *id, const struct digest *digest);
 
 /* Adds CACHE's items to the record NAME if it lacks one. What old builds left is dropped when it is

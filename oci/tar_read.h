@@ -21,7 +21,8 @@ enum tar_flavour {
                     names are cut to the root as BuildKit does */
 };
 
-/* Reads from IN (taken over), an uncompressed tar: ustar, pax, GNU, star, old. Sparse files are refused. Names are bytes. */
+/* Reads from IN (taken over), an uncompressed tar: ustar, pax, GNU, star, old. Sparse files are
+ * refused. Names are bytes. */
 int tar_reader_open(struct reader *in, enum tar_flavour flavour, struct tar_reader **out,
                     struct error *err);
 
@@ -36,7 +37,8 @@ int tar_reader_next(struct tar_reader *t, struct entry *entry, bool *more_out, s
 int tar_reader_data(struct tar_reader *t, void *data, size_t cap, size_t *got_out,
                     struct error *err);
 
-/* Reads what follows the archive's end, so that all of IN was read (a layer's digest covers that too). */
+/* Reads what follows the archive's end, so that all of IN was read (a layer's digest covers that
+ * too). */
 int tar_reader_drain(struct tar_reader *t, struct error *err);
 
 /* Cleanup for AUTO(). */

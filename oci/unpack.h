@@ -24,16 +24,19 @@ enum unpack_style {
 int unpack_layer(struct store *store, const struct layer *layer, struct tree *diff,
                  enum unpack_style style, char **path_out, struct error *err);
 
-/* The time (seconds) that stands for replaced times in the unpacked layer PATH (as unpack_layer gave it). */
+/* The time (seconds) that stands for replaced times in the unpacked layer PATH (as unpack_layer
+ * gave it). */
 int unpack_stamp(struct store *store, const char *path, int64_t *out, struct error *err);
 
-/* Makes the folder CONTENT (relative to store_fd(), it is moved) the unpacked form of the layer DIFF_ID in STYLE, with STAMP as its time. If there is one
- * already, CONTENT stays where it is and *MOVED_OUT is false. */
-int unpack_adopt(struct store *store, const struct digest *diff_id, enum unpack_style style, const char *content, int64_t stamp,
-                 bool *moved_out, struct error *err);
+/* Makes the folder CONTENT (relative to store_fd(), it is moved) the unpacked form of the layer
+ * DIFF_ID in STYLE, with STAMP as its time. If there is one already, CONTENT stays where it is and
+ * *MOVED_OUT is false. */
+int unpack_adopt(struct store *store, const struct digest *diff_id, enum unpack_style style,
+                 const char *content, int64_t stamp, bool *moved_out, struct error *err);
 
-/* Where only some owners exist (a user namespace), files and folders of others are ours and carry "UID:GID" in this attribute; the
- * second function reads it (what is no such text leaves the ids alone). */
+/* Where only some owners exist (a user namespace), files and folders of others are ours and carry
+ * "UID:GID" in this attribute; the second function reads it (what is no such text leaves the ids
+ * alone). */
 #define UNPACK_OWNER_XATTR "user.slipway.owner"
 void unpack_owner_read(const void *value, size_t size, uint32_t *uid, uint32_t *gid);
 

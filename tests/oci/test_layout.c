@@ -136,10 +136,10 @@ static void test_layout__damage_is_found(void **state)
         AUTO(mem_freep) char *path = mem_printf("%s/layout%zu", f->folder, i);
         char hex[DIGEST_HEX_SIZE];
         AUTO(mem_freep)
-        char *file =
-            i / 3 < 3   ? mem_printf("%s/blobs/sha256/%s", path, digest_hex(blobs[i / 3], hex))
-            : i / 3 < 4 ? mem_printf("%s/index.json", path)
-                        : mem_printf("%s/oci-layout", path);
+        char *file = i / 3 < 3
+                         ? mem_printf("%s/blobs/sha256/%s", path, digest_hex(blobs[i / 3], hex))
+                     : i / 3 < 4 ? mem_printf("%s/index.json", path)
+                                 : mem_printf("%s/oci-layout", path);
         assert_int_equal(layout_write_dir(f->store, path, &image, 1, &err), 0);
         AUTO(buf_release) struct buf text = BUF_INIT(0);
         assert_int_equal(file_read(AT_FDCWD, file, 10000, &text, NULL, &err), 0);
