@@ -66,6 +66,7 @@ static void add_node(struct walk *walk, const struct node *node, const char *pat
     }
     if (entry.type == ENTRY_FILE && entry.size > 0) {
         entry.source = walk->source;
+        entry.handle = upper_source_add(walk->source, entry.path);
     }
     tree_builder_add(walk->builder, &entry);
     walk->added++;

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "base/strlist.h"
 #include "builder/upper_internal.h"
 #include "oci/unpack.h"
 
@@ -255,10 +256,11 @@ int node_same_content(int a, int b, const char *path, bool *same_out, struct err
     }
 }
 
-/* Contents of the upper folder, by path. */
+/* Contents of the upper folder; an entry's handle is the index of its path. */
 struct source {
     struct content_source base;
     int root;
+    struct strlist paths;
 };
 
 /* Ends after exactly the bytes that the difference speaks of, or fails. */
@@ -302,17 +304,16 @@ static int source_open(struct content_source *base, const struct entry *entry, s
     const struct source *source = (const struct source *)base;
     struct stat st;
     AUTO(fd_closep) int fd = -1;
-    if (file_open_no_links(source->root, entry->path, O_RDONLY | O_NONBLOCK, 0, &fd, err) != 0) {
+    const char *path = source->paths.items[entry->handle];
+    if (file_open_no_links(source->root, path, O_RDONLY | O_NONBLOCK, 0, &fd, err) != 0) {
         return -1;
     }
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != entry->size) {
-        return error_set(err, ERR_STORE, "'%s' changed while it was read", entry->path);
+        return error_set(err, ERR_STORE, "'%s' changed while it was read", path);
     }
     struct sized_reader *r = mem_calloc(1, sizeof *r);
-    *r = (struct sized_reader){.base = {&sized_ops},
-                               .fd = fd_steal(&fd),
-                               .left = entry->size,
-                               .path = mem_strdup(entry->path)};
+    *r = (struct sized_reader){
+        .base = {&sized_ops}, .fd = fd_steal(&fd), .left = entry->size, .path = mem_strdup(path)};
     *out = &r->base;
     return 0;
 }
@@ -321,6 +322,7 @@ static void source_free(struct content_source *base)
 {
     struct source *source = (struct source *)base;
     close(source->root);
+    strlist_release(&source->paths);
     free(source);
 }
 
@@ -333,4 +335,11 @@ struct content_source *upper_source(int root)
     source->base.refs = 1;
     source->root = fcntl(root, F_DUPFD_CLOEXEC, 0);
     return &source->base;
+}
+
+uint64_t upper_source_add(struct content_source *base, const char *path)
+{
+    struct source *source = (struct source *)base;
+    strlist_add(&source->paths, path);
+    return source->paths.len - 1;
 }

@@ -36,7 +36,11 @@ void node_entry(const struct node *node, const char *path, struct entry *out);
 /* Whether PATH has the same bytes below both roots. */
 int node_same_content(int a, int b, const char *path, bool *same_out, struct error *err);
 
-/* A content source that reads entries' paths below ROOT (which is dup'ed). */
+/* A content source that reads files below ROOT (which is dup'ed). */
 struct content_source *upper_source(int root);
+
+/* Makes PATH readable; the handle is for the entry, which may get another path later. Before the
+ * source is used by several threads. */
+uint64_t upper_source_add(struct content_source *source, const char *path);
 
 #endif
