@@ -281,13 +281,22 @@ char *reference_format(const struct reference *ref)
     return buf_take(&out);
 }
 
+/* Whether REPOSITORY alone would be read as HOST/NAME. */
+static bool looks_hosted(const char *repository)
+{
+    const char *slash = strchr(repository, '/');
+    AUTO(mem_freep)
+    char *first = slash ? mem_strndup(repository, (size_t)(slash - repository)) : NULL;
+    return first && names_host(first);
+}
+
 char *reference_familiar(const struct reference *ref)
 {
     struct buf out = BUF_INIT(0);
     bool hub = strcmp(ref->host, DEFAULT_HOST) == 0;
     bool official =
         hub && strncmp(ref->repository, "library/", 8) == 0 && !strchr(ref->repository + 8, '/');
-    if (!hub) {
+    if (!hub || looks_hosted(ref->repository)) {
         buf_printf(&out, "%s/", ref->host);
     }
     buf_puts(&out, official ? ref->repository + 8 : ref->repository);

@@ -25,6 +25,7 @@ static const struct {
     {"ubuntu:18.04", "docker.io", "library/ubuntu", "18.04", false, "ubuntu:18.04"},
     {"docker.io/ubuntu", "docker.io", "library/ubuntu", NULL, false, "ubuntu"},
     {"index.docker.io/me/app:1", "docker.io", "me/app", "1", false, "me/app:1"},
+    {"docker.io/1.io/app", "docker.io", "1.io/app", NULL, false, "docker.io/1.io/app"},
     {"me/app", "docker.io", "me/app", NULL, false, "me/app"},
     {"localhost/app", "localhost", "app", NULL, false, "localhost/app"},
     {"localhost:5000/app:x", "localhost:5000", "app", "x", false, "localhost:5000/app:x"},
