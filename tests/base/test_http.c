@@ -1,4 +1,6 @@
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -7,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/cancel.h"
 #include "base/http.h"
 #include "base/json.h"
 #include "base/limits.h"
@@ -470,6 +473,86 @@ static void test_http__a_certificate_must_be_one(void **state)
     SAYS(err, "certificate for h:1: ");
 }
 
+static int get_with(const struct http_options *options, const char *url, struct error *err)
+{
+    AUTO(http_client_freep) struct http_client *own = NULL;
+    AUTO(http_response_release) struct http_response response = {0};
+    struct http_request request = {.url = url, .retries = HTTP_NO_RETRIES};
+    *err = (struct error){0};
+    if (http_client_open(options, &own, err) != 0 ||
+        http_perform(own, &request, &response, err) != 0) {
+        return -1;
+    }
+    return http_check(&request, &response, err);
+}
+
+static void test_http__tls_is_verified(void **state)
+{
+    (void)state;
+    struct misbehaving tls = {0};
+    AUTO(strlist_release) struct strlist certificates = {0};
+    AUTO(strlist_release) struct strlist other = {0};
+    struct http_options with = {.certificates = &certificates};
+    struct http_options with_other = {.certificates = &other};
+    struct error err = {0};
+    assert_true(misbehaving_start_tls(&tls));
+    AUTO(mem_freep) char *url = mem_printf("https://%s/ok", tls.host);
+    strlist_addf(&certificates, "127.0.0.1=%s/cert", tls.folder);
+    strlist_addf(&other, "localhost=%s/cert", tls.folder);
+    assert_int_equal(get_with(NULL, url, &err), -1);
+    SAYS(err, "certificate");
+    assert_int_equal(get_with(&with_other, url, &err), -1);
+    SAYS(err, "certificate");
+    if (get_with(&with, url, &err) != 0) {
+        fail_msg("%s", err.text);
+    }
+    /* From https no redirect leads to http. */
+    AUTO(mem_freep)
+    char *down = mem_printf("https://%s/to/302?url=http://%s/ok", tls.host, server.host);
+    assert_int_equal(get_with(&with, down, &err), -1);
+    SAYS(err, "redirected from https to http://127.0.0.1:");
+    misbehaving_stop(&tls);
+}
+
+static void test_http__proxies_come_from_the_environment(void **state)
+{
+    (void)state;
+    AUTO(mem_freep) char *proxy = mem_printf("http://%s", server.host);
+    AUTO(mem_freep) char *loopback = url_of("/ok");
+    struct error err = {0};
+    setenv("HTTP_PROXY", proxy, 1);
+    assert_int_equal(get_with(NULL, "http://nowhere.invalid/ok", &err), 0);
+    setenv("NO_PROXY", "other.example,.invalid", 1);
+    assert_int_equal(get_with(NULL, "http://nowhere.invalid/ok", &err), -1);
+    SAYS(err, "resolve");
+    unsetenv("NO_PROXY");
+    setenv("HTTP_PROXY", "http://127.0.0.1:1", 1);
+    assert_int_equal(get_with(NULL, loopback, &err), 0);
+    unsetenv("HTTP_PROXY");
+}
+
+static void *cancel_soon(void *arg)
+{
+    usleep(200 * 1000);
+    cancel_request(SIGINT);
+    return arg;
+}
+
+/* The last one: a wish to stop is never taken back. */
+static void test_http__the_wish_to_stop_is_heard(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    AUTO(mem_freep) char *url = url_of("/stall/20");
+    struct error err = {0};
+    double before = now();
+    thread_start(&thread, cancel_soon, NULL);
+    assert_int_equal(get_with(NULL, url, &err), -1);
+    assert_int_equal(err.code, ERR_CANCELLED);
+    assert_true(now() - before < 1);
+    pthread_join(thread, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -489,6 +572,9 @@ int main(void)
         cmocka_unit_test(test_http__base64_goes_there_and_back),
         cmocka_unit_test(test_http__many_threads_share_a_client),
         cmocka_unit_test(test_http__a_certificate_must_be_one),
+        cmocka_unit_test(test_http__tls_is_verified),
+        cmocka_unit_test(test_http__proxies_come_from_the_environment),
+        cmocka_unit_test(test_http__the_wish_to_stop_is_heard),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
