@@ -173,9 +173,21 @@ int file_make_dirs(int dirfd, const char *path, mode_t mode, struct error *err)
     }
 }
 
-static int remove_at(int dirfd, const char *name, dev_t device, struct error *err);
+/* One descriptor is open per level; what lies deeper is moved up first. */
+enum { REMOVE_DEPTH_MAX = 32 };
 
-static int remove_entries(int fd, const char *name, dev_t device, struct error *err)
+struct removal {
+    int top;    /* the folder that is removed: deep ones are moved here */
+    bool moved; /* one was since the last look */
+    dev_t device;
+};
+
+static int remove_at(int dirfd, const char *name, int depth, struct removal *removal,
+                     struct error *err);
+
+/* Takes over FD. */
+static int remove_entries(int fd, const char *name, int depth, struct removal *removal,
+                          struct error *err)
 {
     DIR *dir = fdopendir(fd);
     if (!dir) {
@@ -185,22 +197,48 @@ static int remove_entries(int fd, const char *name, dev_t device, struct error *
     int result = 0;
     for (struct dirent *e = readdir(dir); e && result == 0; e = readdir(dir)) {
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
-            result = remove_at(dirfd(dir), e->d_name, device, err);
+            result = remove_at(dirfd(dir), e->d_name, depth, removal, err);
         }
     }
     closedir(dir);
     return result;
 }
 
-static int remove_at(int dirfd, const char *name, dev_t device, struct error *err)
+/* The entries of the outermost folder FD (borrowed), until none is moved there any more. */
+static int remove_top_entries(int fd, const char *name, struct removal *removal, struct error *err)
 {
-    if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT) {
-        return 0;
-    }
-    if (errno != EISDIR && errno != EPERM) {
+    removal->top = fd;
+    do {
+        removal->moved = false;
+        int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (again < 0) {
+            return error_errno(err, ERR_STORE, "list '%s'", name);
+        }
+        if (remove_entries(again, name, 1, removal, err) != 0) {
+            return -1;
+        }
+    } while (removal->moved);
+    return 0;
+}
+
+static int move_up(int dirfd, const char *name, struct removal *removal, struct error *err)
+{
+    char random[17];
+    char temp[64];
+    file_random_name(random);
+    snprintf(temp, sizeof temp, ".deep-%s", random);
+    if (renameat(dirfd, name, removal->top, temp) != 0) {
         return error_errno(err, ERR_STORE, "remove '%s'", name);
     }
-    int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    removal->moved = true;
+    return 0;
+}
+
+/* Opens the folder NAME for removing what is in it. */
+static int open_for_removal(int dirfd, const char *name, const struct removal *removal, int depth,
+                            int *fd_out, struct error *err)
+{
+    AUTO(fd_closep) int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == EACCES && fchmodat(dirfd, name, 0700, 0) == 0) {
         fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     }
@@ -208,23 +246,63 @@ static int remove_at(int dirfd, const char *name, dev_t device, struct error *er
         return error_errno(err, ERR_STORE, "remove '%s'", name);
     }
     struct stat st;
-    if (fstat(fd, &st) != 0 || (device && st.st_dev != device)) {
-        close(fd);
+    if (fstat(fd, &st) != 0 || (depth > 0 && st.st_dev != removal->device)) {
         return error_set(err, ERR_STORE, "remove '%s': another file system is mounted there", name);
     }
     if ((st.st_mode & 0700) != 0700) {
         fchmod(fd, 0700);
     }
-    if (remove_entries(fd, name, st.st_dev, err) != 0) {
+    *fd_out = fd_steal(&fd);
+    return 0;
+}
+
+static int remove_folder(int dirfd, const char *name, int depth, struct removal *removal,
+                         struct error *err)
+{
+    AUTO(fd_closep) int fd = -1;
+    if (open_for_removal(dirfd, name, removal, depth, &fd, err) != 0) {
         return -1;
     }
-    if (unlinkat(dirfd, name, AT_REMOVEDIR) != 0 && errno != ENOENT) {
+    int result = 0;
+    if (depth > 0) {
+        result = remove_entries(fd_steal(&fd), name, depth + 1, removal, err);
+    } else {
+        struct stat st;
+        result = fstat(fd, &st);
+        removal->device = st.st_dev;
+        result = result == 0 ? remove_top_entries(fd, name, removal, err)
+                             : error_errno(err, ERR_STORE, "stat '%s'", name);
+    }
+    if (result == 0 && unlinkat(dirfd, name, AT_REMOVEDIR) != 0 && errno != ENOENT) {
+        result = error_errno(err, ERR_STORE, "remove '%s'", name);
+    }
+    return result;
+}
+
+static int remove_at(int dirfd, const char *name, int depth, struct removal *removal,
+                     struct error *err)
+{
+    if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT) {
+        return 0;
+    }
+    if (errno != EISDIR && errno != EPERM) {
         return error_errno(err, ERR_STORE, "remove '%s'", name);
     }
-    return 0;
+    if (depth <= REMOVE_DEPTH_MAX) {
+        return remove_folder(dirfd, name, depth, removal, err);
+    }
+    AUTO(fd_closep) int fd = -1;
+    if (unlinkat(dirfd, name, AT_REMOVEDIR) == 0) {
+        return 0;
+    }
+    if (open_for_removal(dirfd, name, removal, depth, &fd, err) != 0) {
+        return -1;
+    }
+    return move_up(dirfd, name, removal, err);
 }
 
 int file_remove_tree(int dirfd, const char *path, struct error *err)
 {
-    return remove_at(dirfd, path, 0, err);
+    struct removal removal = {.top = -1};
+    return remove_at(dirfd, path, 0, &removal, err);
 }

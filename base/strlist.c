@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,7 +118,7 @@ static size_t distance(const char *a, const char *b)
     size_t la = strlen(a);
     size_t lb = strlen(b);
     if (la > NEAREST_MAX_LEN || lb > NEAREST_MAX_LEN) {
-        return NEAREST_MAX_LEN;
+        return SIZE_MAX;
     }
     for (size_t j = 0; j <= lb; j++) {
         rows[0][j] = j;
