@@ -85,6 +85,9 @@ int registry_push_image(struct registry *registry, const struct image *image,
     AUTO(push_freep) struct push *push = NULL;
     AUTO(mem_freep) char *shown = reference_familiar(to);
     bool there = false;
+    if (to->has_digest) {
+        return error_set(err, ERR_USAGE, "%s: an image is pushed under a tag, not a digest", shown);
+    }
     if (push_open(registry, to, &push, err) != 0) {
         return -1;
     }

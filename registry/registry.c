@@ -246,12 +246,17 @@ static int refuse(struct endpoint *endpoint, const struct http_request *request,
     AUTO(mem_freep) char *source = auth_source(endpoint->auth);
     http_error(request, response, err);
     size_t len = strlen(err->text);
+    /* Docker Hub says 401 for what does not exist, so a misspelt name ends here. */
+    bool perhaps_missing = strstr(request->url, "/manifests/") &&
+                           (!request->method || strcmp(request->method, "PUT") != 0);
+    const char *or_missing = perhaps_missing ? ", or there is no such image" : "";
     if (source) {
-        snprintf(err->text + len, sizeof err->text - len, " (with the credentials from %s)",
-                 source);
+        snprintf(err->text + len, sizeof err->text - len, " (with the credentials from %s%s)",
+                 source, or_missing);
     } else {
         snprintf(err->text + len, sizeof err->text - len,
-                 " (no credentials for %s: slipway login %s)", endpoint->host, endpoint->host);
+                 " (no credentials for %s: slipway login %s%s)", endpoint->host, endpoint->host,
+                 or_missing);
     }
     return -1;
 }

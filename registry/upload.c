@@ -6,6 +6,9 @@
 #include "registry/registry_internal.h"
 
 enum {
+    COMMIT_TIMEOUT_MS =
+        5 * 60 * 1000, /* a registry may hash and move all chunks before it answers */
+    HASH_CHUNK = 128 * 1024,
     MOUNTS_MAX = 3,                      /* places tried as the source of a mount */
     CHUNK_BYTES = 8 * 1024 * 1024,       /* ECR takes parts of 5 to 10 MiB */
     CHUNK_BYTES_MAX = 512 * 1024 * 1024, /* larger minimums are not believed */
@@ -247,7 +250,8 @@ static int put_chunks(struct session *s, int fd, struct error *err)
     }
     AUTO(mem_freep) char *url = final_url(s);
     AUTO(http_response_release) struct http_response response = {0};
-    struct http_request request = {.method = "PUT", .url = url, .retries = HTTP_NO_RETRIES};
+    struct http_request request = {
+        .method = "PUT", .url = url, .retries = HTTP_NO_RETRIES, .timeout_ms = COMMIT_TIMEOUT_MS};
     if (call(s, &request, &response, err) != 0) {
         return -1;
     }
@@ -255,10 +259,42 @@ static int put_chunks(struct session *s, int fd, struct error *err)
 }
 
 /* Whether a refused PUT may be one that does not take so much at once. */
-static bool wants_chunks(int status)
+static bool wants_chunks(const struct error *err)
 {
-    return status == 400 || status == 405 || status == 411 || status == 413 || status == 416 ||
-           status == 501;
+    static const int statuses[] = {400, 405, 411, 413, 416, 501};
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++) {
+        if (err->http_status == statuses[i]) {
+            return !strstr(err->text, "DIGEST_INVALID");
+        }
+    }
+    return false;
+}
+
+/* The registry finds another digest: is the store's copy damaged? Then it goes, so that the next
+ * build makes or fetches it anew. */
+static int blame_store(struct session *s, int fd, struct error *err)
+{
+    AUTO(reader_freep) struct reader *reader = reader_fd_range(fd, s->digest, 0, s->u->blob->size);
+    AUTO(hasher_freep) struct hasher *hasher = hasher_new();
+    AUTO(mem_freep) char *chunk = mem_alloc(HASH_CHUNK);
+    struct error failure = {0};
+    struct digest found;
+    size_t got = 1;
+    while (got > 0) {
+        if (reader_read(reader, chunk, HASH_CHUNK, &got, &failure) != 0) {
+            return -1;
+        }
+        hasher_add(hasher, chunk, got);
+    }
+    hasher_finish(hasher, &found);
+    if (digest_equal(&found, &s->u->blob->digest)) {
+        return -1;
+    }
+    if (store_remove_blob(s->u->registry->store, &s->u->blob->digest, &failure) == 0) {
+        error_set(err, ERR_STORE,
+                  "%s is damaged in the store and was removed: run the command again", s->digest);
+    }
+    return -1;
 }
 
 /* One attempt, from a session (opened if there is none) to the end. */
@@ -274,7 +310,10 @@ static int attempt(struct session *s, int fd, bool *chunked, struct error *err)
     if (put_whole(s, fd, &response, err) == 0) {
         return 0;
     }
-    if (!wants_chunks(err->http_status)) {
+    if (strstr(err->text, "DIGEST_INVALID")) {
+        return blame_store(s, fd, err);
+    }
+    if (!wants_chunks(err)) {
         return -1;
     }
     struct error refused = *err;

@@ -163,6 +163,18 @@ static void test_auth__basic_pushes_and_refuses(void **state)
     SAYS(failure, "no credentials for 127.0.0.1:");
 }
 
+static void test_auth__an_expired_token_is_renewed_once(void **state)
+{
+    (void)state;
+    write_config("{\"auths\":{\"@\":{\"auth\":\"bWU6c2VjcmV0\"}}}", server.host);
+    OK(pull(server.host, "expired/app:1", &err));
+    write_config("{}", "");
+    struct error failure = {0};
+    assert_int_equal(pull(server.host, "expired/app:1", &failure), -1);
+    assert_int_equal(failure.code, ERR_AUTH);
+    SAYS(failure, "or there is no such image");
+}
+
 static void test_auth__login_checks_and_stores(void **state)
 {
     (void)state;
@@ -227,6 +239,7 @@ int main(void)
         cmocka_unit_test(test_auth__anonymous_tokens_pull),
         cmocka_unit_test(test_auth__credentials_push_with_bearer),
         cmocka_unit_test(test_auth__basic_pushes_and_refuses),
+        cmocka_unit_test(test_auth__an_expired_token_is_renewed_once),
         cmocka_unit_test(test_auth__login_checks_and_stores),
         cmocka_unit_test(test_auth__a_helper_is_asked),
     };

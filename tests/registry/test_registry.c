@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <time.h>
 
+#include "oci/images.h"
 #include "tests/registry/peer.h"
 
 static struct peer peer;
@@ -178,6 +179,45 @@ static void test_registry__a_damaged_blob_is_fetched_anew(void **state)
     assert_true(digest_equal(&got.manifest.digest, &image.manifest.digest));
 }
 
+static void test_registry__a_damaged_layer_is_not_pushed(void **state)
+{
+    (void)state;
+    AUTO(store_freep) struct store *here = store_in(peer.folder, "s16");
+    AUTO(registry_freep) struct registry *registry = registry_of(here, false);
+    AUTO(image_release) struct image image = make_image(here, 1, 4, 10);
+    char hex[DIGEST_HEX_SIZE];
+    struct error failure = {0};
+    AUTO(mem_freep)
+    char *path = mem_printf("%s/s16/blobs/sha256/%s", peer.folder,
+                            digest_hex(&image.layers[0].blob.digest, hex));
+    OK(file_write_atomic(AT_FDCWD, path, "evil", 4, 0644, false, &err));
+    assert_int_equal(push_to(registry, &image, peer.host, "rotten:1", &failure), -1);
+    assert_int_equal(failure.code, ERR_STORE);
+    SAYS(failure, "is damaged in the store and was removed");
+    assert_false(store_has_blob(here, &image.layers[0].blob.digest, NULL));
+}
+
+static void test_registry__the_stores_own_tags_come_first_where_wanted(void **state)
+{
+    (void)state;
+    AUTO(store_freep) struct store *here = store_in(peer.folder, "s17");
+    AUTO(registry_freep) struct registry *registry = registry_of(here, false);
+    AUTO(image_release) struct image built = make_image(here, 1, 100, 11);
+    AUTO(image_release) struct image pushed = make_image(here, 1, 100, 12);
+    AUTO(image_release) struct image got = {0};
+    AUTO(reference_release) struct reference ref = ref_of(peer.host, "mine:1");
+    AUTO(mem_freep) char *name = reference_format(&ref);
+    OK(push_to(registry, &pushed, peer.host, "mine:1", &err));
+    OK(images_tag(here, name, &built.manifest, &err));
+    OK(registry_get_image(registry, &ref, NULL, RESOLVE_STORE_FIRST, &got, &err));
+    assert_true(digest_equal(&got.manifest.digest, &built.manifest.digest));
+    /* It was built here: to say that the registry has it would be a lie. */
+    assert_null(got.origin);
+    image_release(&got);
+    OK(registry_get_image(registry, &ref, NULL, RESOLVE_REGISTRY, &got, &err));
+    assert_true(digest_equal(&got.manifest.digest, &pushed.manifest.digest));
+}
+
 static int skopeo(const char *arguments)
 {
     char line[256];
@@ -276,6 +316,8 @@ int main(void)
         cmocka_unit_test(test_registry__offline_uses_what_was_resolved),
         cmocka_unit_test(test_registry__a_map_sends_a_host_elsewhere),
         cmocka_unit_test(test_registry__a_damaged_blob_is_fetched_anew),
+        cmocka_unit_test(test_registry__a_damaged_layer_is_not_pushed),
+        cmocka_unit_test(test_registry__the_stores_own_tags_come_first_where_wanted),
         cmocka_unit_test(test_registry__skopeo_understands_it_and_is_understood),
         cmocka_unit_test(test_registry__an_index_goes_over_whole_and_one_platform_comes),
     };
