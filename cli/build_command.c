@@ -61,13 +61,35 @@ static int write_files(const struct build_options *o, const struct build_result 
     return 0;
 }
 
+/* --isolation asks for a rung; which one a RUN gets is the machine's. */
+static int check_isolation(enum isolation wanted, struct error *err)
+{
+    enum sandbox_rung rung = RUNG_NONE;
+    AUTO(mem_freep) char *why = NULL;
+    if (wanted == ISOLATION_AUTO) {
+        return 0;
+    }
+    if (sandbox_probe(&rung, &why, err) != 0) {
+        return -1;
+    }
+    const char *name = rung == RUNG_OVERLAY ? "overlay" : rung == RUNG_USERNS ? "userns" : "none";
+    bool same = (wanted == ISOLATION_OVERLAY && rung == RUNG_OVERLAY) ||
+                (wanted == ISOLATION_USERNS && rung == RUNG_USERNS);
+    if (!same) {
+        return error_set(err, ERR_ISOLATION, "--isolation: a RUN gets the rung '%s' here%s%s", name,
+                         why && *why ? ": " : "", why ? why : "");
+    }
+    return 0;
+}
+
 int build_command_run(struct build_options *o, const struct session *session,
                       struct build_result *result, struct error *err)
 {
     o->request.store = session->store;
     o->request.registry = session->registry;
     o->request.events = session->events;
-    if (build_run(&o->request, result, err) != 0) {
+    if (check_isolation(o->request.isolation, err) != 0 ||
+        build_run(&o->request, result, err) != 0) {
         return -1;
     }
     for (size_t i = 0; i < o->outputs.len; i++) {

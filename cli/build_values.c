@@ -1,9 +1,9 @@
 #include "cli/build_values.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -35,17 +35,22 @@ static int choose(const struct choice *choices, const char *value, int *out, str
 
 int value_platform(void *member, const char *value, struct error *err)
 {
-    struct strlist *list = member;
-    struct platform platform = {0};
-    if (strchr(value, ',') || (list->len > 0 && strcmp(list->items[0], value) != 0)) {
-        return error_set(err, ERR_USAGE, "several platforms in one build are not possible yet");
+    AUTO(strlist_release) struct strlist names = {0};
+    value_names(&names, value, err);
+    if (names.len == 0) {
+        return error_set(err, ERR_USAGE, "the name is empty");
     }
-    if (platform_parse(value, &platform, err) != 0) {
-        return -1;
+    for (size_t i = 0; i < names.len; i++) {
+        struct platform platform = {0};
+        if (platform_parse(names.items[i], &platform, err) != 0) {
+            return -1;
+        }
+        AUTO(mem_freep) char *text = platform_format(&platform);
+        platform_release(&platform);
+        if (!strlist_has(member, text)) {
+            strlist_add(member, text);
+        }
     }
-    strlist_release(list);
-    strlist_take(list, platform_format(&platform));
-    platform_release(&platform);
     return 0;
 }
 
@@ -76,10 +81,15 @@ int value_network(void *member, const char *value, struct error *err)
 
 int value_isolation(void *member, const char *value, struct error *err)
 {
-    static const struct choice choices[] = {
-        {"auto", ISOLATION_AUTO},     {"overlay", ISOLATION_OVERLAY}, {"userns", ISOLATION_USERNS},
-        {"chroot", ISOLATION_CHROOT}, {"default", ISOLATION_AUTO},    {NULL, 0}};
+    static const struct choice choices[] = {{"auto", ISOLATION_AUTO},
+                                            {"overlay", ISOLATION_OVERLAY},
+                                            {"userns", ISOLATION_USERNS},
+                                            {"default", ISOLATION_AUTO},
+                                            {NULL, 0}};
     int chosen = 0;
+    if (strcmp(value, "chroot") == 0) {
+        return error_set(err, ERR_USAGE, "RUN by chroot alone is not possible yet");
+    }
     if (choose(choices, value, &chosen, err) != 0) {
         return -1;
     }
@@ -204,20 +214,29 @@ int value_tag(void *member, const char *value, struct error *err)
 
 int value_ssh(void *member, const char *value, struct error *err)
 {
-    static const char prefix[] = "default=";
-    bool plain = strcmp(value, "default") == 0;
-    bool socket = strncmp(value, prefix, sizeof prefix - 1) == 0;
+    struct stat st;
+    const char **ssh = member;
     const char *agent = getenv("SSH_AUTH_SOCK");
-    if (!plain && !socket) {
-        return error_set(err, ERR_USAGE, "'%s' is neither default nor default=SOCKET", value);
+    size_t len = strcspn(value, "=");
+    const char *socket = value[len] ? value + len + 1 : agent;
+    if (len == 0 || (*ssh && strcmp(*ssh, value) != 0)) {
+        return error_set(err, ERR_USAGE,
+                         len ? "'%s': only one agent is possible"
+                             : "'%s' is not of the form ID[=SOCKET]",
+                         value);
     }
-    if (plain && !(agent && *agent)) {
+    if (!socket || !*socket) {
         return error_set(err, ERR_USAGE, "SSH_AUTH_SOCK names no agent");
     }
-    if (socket && access(value + sizeof prefix - 1, R_OK) != 0) {
-        return error_errno(err, ERR_USAGE, "'%s'", value + sizeof prefix - 1);
+    if (stat(socket, &st) != 0) {
+        return error_errno(err, ERR_USAGE, "'%s'", socket);
     }
-    *(const char **)member = value;
+    if (!S_ISSOCK(st.st_mode)) {
+        return error_set(err, ERR_USAGE,
+                         "'%s' is no agent's socket (give a key to ssh-agent, not to the build)",
+                         socket);
+    }
+    *ssh = value;
     return 0;
 }
 

@@ -7,7 +7,8 @@
 
 #include "base/error.h"
 
-/* struct strlist: os/arch[/variant]; only one is possible so far. */
+/* struct strlist: os/arch[/variant], several with commas between them; kept in their normal form.
+ */
 int value_platform(void *member, const char *value, struct error *err);
 /* enum pull_policy: a truth value, always, missing or never. */
 int value_pull(void *member, const char *value, struct error *err);
@@ -28,7 +29,7 @@ int value_annotation(void *member, const char *value, struct error *err);
 int value_build_arg(void *member, const char *value, struct error *err);
 /* struct strlist: an image's name. */
 int value_tag(void *member, const char *value, struct error *err);
-/* const char *: "default" or "default=SOCKET". */
+/* const char *: ID or ID=SOCKET, one in all. */
 int value_ssh(void *member, const char *value, struct error *err);
 /* struct build_request: one more secret, one more context. */
 int value_secret(void *member, const char *value, struct error *err);

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "cli/names.h"
 #include "cli/options.h"
+#include "cli/output_images.h"
 #include "cli/result_file.h"
 #include "oci/docker_archive.h"
 #include "oci/layer.h"
@@ -170,25 +171,77 @@ static int merged_tree(struct store *store, const struct image *image, struct tr
     return 0;
 }
 
-static int write_local(struct store *store, const struct image *image, const char *dest,
-                       struct error *err)
+static int write_folder(struct store *store, const struct image *image, const char *path,
+                        struct error *err)
 {
     AUTO(tree_unrefp) struct tree *tree = NULL;
     AUTO(fd_closep) int fd = -1;
     if (merged_tree(store, image, &tree, err) != 0 ||
-        file_make_dirs(AT_FDCWD, dest, 0755, err) != 0 ||
-        file_open(AT_FDCWD, dest, O_RDONLY | O_DIRECTORY, 0, &fd, err) != 0) {
+        file_make_dirs(AT_FDCWD, path, 0755, err) != 0 ||
+        file_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, &fd, err) != 0) {
         return -1;
     }
     return unpack_tree(tree, fd, UNPACK_PLAIN, TIMES_KEEP, err);
 }
 
-static int write_tar(struct store *store, const struct image *image, const char *dest,
+/* Several platforms have a folder each, as docker's. */
+static int write_local(struct store *store, const struct output_images *images, const char *dest,
+                       struct error *err)
+{
+    for (size_t i = 0; i < images->len; i++) {
+        const struct output_image *item = &images->items[i];
+        AUTO(mem_freep)
+        char *path = item->folder ? mem_printf("%s/%s", dest, item->folder) : mem_strdup(dest);
+        if (write_folder(store, &item->image, path, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Adds TREE below FOLDER. */
+static void add_below(struct tree_builder *b, const struct tree *tree, const char *folder)
+{
+    tree_builder_add(
+        b, &(struct entry){.path = folder, .type = ENTRY_DIR, .mode = 0755, .mtime = TIME_BASE});
+    for (size_t i = 0; i < tree_len(tree); i++) {
+        struct entry entry = *tree_at(tree, i);
+        AUTO(mem_freep) char *path = mem_printf("%s/%s", folder, entry.path);
+        AUTO(mem_freep) char *link = NULL;
+        entry.path = path[strlen(folder) + 1] ? path : folder;
+        if (entry.type == ENTRY_HARDLINK) {
+            link = mem_printf("%s/%s", folder, entry.link);
+            entry.link = link;
+        }
+        tree_builder_add(b, &entry);
+    }
+}
+
+/* All images as one tree. */
+static int joined_tree(struct store *store, const struct output_images *images, struct tree **out,
+                       struct error *err)
+{
+    if (images->len == 1 && !images->items[0].folder) {
+        return merged_tree(store, &images->items[0].image, out, err);
+    }
+    AUTO(tree_builder_freep) struct tree_builder *b = tree_builder_new();
+    for (size_t i = 0; i < images->len; i++) {
+        AUTO(tree_unrefp) struct tree *tree = NULL;
+        if (merged_tree(store, &images->items[i].image, &tree, err) != 0) {
+            return -1;
+        }
+        add_below(b, tree, images->items[i].folder);
+    }
+    *out = tree_builder_finish(MEM_STEAL(b));
+    return 0;
+}
+
+static int write_tar(struct store *store, const struct output_images *images, const char *dest,
                      struct error *err)
 {
     AUTO(tree_unrefp) struct tree *tree = NULL;
     AUTO(result_file_freep) struct result_file *file = NULL;
-    if (merged_tree(store, image, &tree, err) != 0 || result_file_open(dest, &file, err) != 0 ||
+    if (joined_tree(store, images, &tree, err) != 0 || result_file_open(dest, &file, err) != 0 ||
         layer_write_tar(tree, TIMES_KEEP, result_file_writer(file), err) != 0) {
         return -1;
     }
@@ -234,29 +287,56 @@ static int write_archive(struct store *store, const struct output *o,
     return result == 0 ? result_file_commit(file, err) : -1;
 }
 
+/* Writes TOP with its documents, under NAMES. */
+static int write_documents(struct store *store, const struct output *output,
+                           const struct descriptor *top, const struct strlist *names,
+                           struct error *err)
+{
+    struct layout_image *images = NULL;
+    size_t len = 0;
+    if (layout_images(top, names, &images, &len, err) != 0) {
+        return -1;
+    }
+    int result = write_archive(store, output, images, len, err);
+    layout_images_release(images, len);
+    return result;
+}
+
+/* Fetches the layers that the store lacks. */
+static int complete(const struct session *session, const struct output_images *images,
+                    struct error *err)
+{
+    for (size_t i = 0; i < images->len; i++) {
+        const struct image *image = &images->items[i].image;
+        if (registry_get_layers(session->registry, image, 0, image->layers_len, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 int output_write(const struct session *session, const struct output *output,
                  const struct image *image, const struct descriptor *top,
                  const struct strlist *tags, struct error *err)
 {
+    AUTO(output_images_release) struct output_images images = {0};
     if (!output->dest) {
         return 0; /* the store and the registry have it */
     }
-    if (registry_get_layers(session->registry, image, 0, image->layers_len, err) != 0) {
+    if (output_images_load(session->store, image, top, &images, err) != 0 ||
+        complete(session, &images, err) != 0) {
         return -1;
     }
-    if (output->type == OUTPUT_LOCAL) {
-        return write_local(session->store, image, output->dest, err);
+    switch (output->type) {
+    case OUTPUT_LOCAL:
+        return write_local(session->store, &images, output->dest, err);
+    case OUTPUT_TAR:
+        return write_tar(session->store, &images, output->dest, err);
+    case OUTPUT_OCI:
+    case OUTPUT_DOCKER:
+    case OUTPUT_IMAGE:
+        break;
     }
-    if (output->type == OUTPUT_TAR) {
-        return write_tar(session->store, image, output->dest, err);
-    }
-    struct layout_image *images = NULL;
-    size_t len = 0;
     const struct strlist *names = output->names.len ? &output->names : tags;
-    if (layout_images(top, names, &images, &len, err) != 0) {
-        return -1;
-    }
-    int result = write_archive(session->store, output, images, len, err);
-    layout_images_release(images, len);
-    return result;
+    return write_documents(session->store, output, top, names, err);
 }

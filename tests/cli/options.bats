@@ -41,8 +41,6 @@ refuses() { # PATTERN ARGUMENT...
     refuses 'cache-from: .*not possible yet' build --cache-from type=registry,ref=x app
     refuses 'cache-to: .*not possible yet' build --cache-to type=inline app
     refuses 'explain.*not possible yet' build --explain app
-    refuses 'several platforms' build --platform linux/amd64,linux/arm64 app
-    refuses 'several platforms' build --platform linux/amd64 --platform linux/arm64 app
     refuses 'provenance' build --provenance=true app
     refuses 'layers are not joined' build --squash app
 }
@@ -65,6 +63,8 @@ refuses() { # PATTERN ARGUMENT...
     refuses 'secret: the variable NOT_SET' build --secret id=a,env=NOT_SET app
     refuses "secret: no key 'sorce', did you mean source" build --secret id=a,sorce=b app
     refuses 'ssh: SSH_AUTH_SOCK' build --ssh default app
+    refuses "ssh: .* is no agent's socket" build --ssh default=app/file app
+    refuses 'isolation: .*not possible yet' build --isolation chroot app
     refuses 'tag: ' build -t 'Not A Name' app
     refuses 'tag: .*digest' build -t "a@sha256:$(printf '%064d' 0)" app
     refuses "output: no type 'ocy'" build -o type=ocy,dest=x app
@@ -96,6 +96,25 @@ refuses() { # PATTERN ARGUMENT...
 @test "options: flags that docker users give and that change nothing are taken" {
     run slipway build -q --rm --force-rm --load --provenance=false --reproducible app
     succeeded
+}
+
+@test "options: several platforms make an index, and a folder each" {
+    slipway build -q --platform linux/amd64,linux/arm64 -t many:1 -o type=oci,dest=layout,tar=false -o type=local,dest=out \
+        -o type=tar,dest=all.tar --iidfile id app
+    [ -e out/linux_amd64/file ]
+    [ -e out/linux_arm64/file ]
+    equal "$(tar -tf all.tar | sort | tr '\n' ' ')" "linux_amd64/ linux_amd64/file linux_arm64/ linux_arm64/file "
+    python3 - <<'END'
+import json
+def blob(digest):
+    with open("layout/blobs/" + digest.replace(":", "/"), encoding="utf-8") as f:
+        return json.load(f)
+with open("layout/index.json", encoding="utf-8") as f:
+    top = blob(json.load(f)["manifests"][0]["digest"])
+found = [m["platform"]["architecture"] for m in top["manifests"]]
+assert found == ["amd64", "arm64"], top
+assert [blob(blob(m["digest"])["config"]["digest"])["architecture"] for m in top["manifests"]] == found
+END
 }
 
 @test "options: kaniko's names mean the same" {
