@@ -103,7 +103,7 @@ static int show(struct store *store, const char *name, const struct history_opti
     if (names_find(store, name, &named, err) != 0) {
         return -1;
     }
-    int result = images_load(store, &named.top, NULL, &image, err);
+    int result = image_info_load(store, &named.top, &image, err);
     named_image_release(&named);
     if (result != 0) {
         return -1;

@@ -191,7 +191,7 @@ static int list(struct store *store, const struct images_options *o, const struc
         if (!wanted_tag(&tags[i], wanted)) {
             continue;
         }
-        if (images_load(store, &tags[i].top, NULL, &image, &damaged) != 0) {
+        if (image_info_load(store, &tags[i].top, &image, &damaged) != 0) {
             fprintf(stderr, "slipway: %s: %s\n", tags[i].name ? tags[i].name : "an image",
                     damaged.text);
             continue;

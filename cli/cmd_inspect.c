@@ -163,7 +163,7 @@ static int inspect(struct store *store, const char *name, const struct inspect_o
     if (o->manifest) {
         return print_raw(store, &top.digest, err);
     }
-    if (images_load(store, &top, NULL, &image, err) != 0) {
+    if (image_info_load(store, &top, &image, err) != 0) {
         return -1;
     }
     int result = o->config ? print_raw(store, &image.config.digest, err)

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "cli/commands.h"
+#include "cli/image_info.h"
 #include "cli/names.h"
 #include "cli/session.h"
 
@@ -43,7 +44,7 @@ static int push_key(struct session *session, const char *key, struct error *err)
                                        "'slipway tag' and push that",
                                        key);
     if (result == 0) {
-        result = images_load(session->store, &named.top, NULL, &image, err);
+        result = image_info_load(session->store, &named.top, &image, err);
     }
     if (result == 0) {
         result = registry_push_image(session->registry, &image, &named.top, &ref, err);

@@ -3,7 +3,9 @@
 
 #include "base/memory.h"
 #include "cli/commands.h"
+#include "cli/image_info.h"
 #include "cli/names.h"
+#include "cli/output.h"
 #include "cli/result_file.h"
 #include "cli/session.h"
 #include "oci/docker_archive.h"
@@ -65,9 +67,9 @@ static int prepare(struct session *session, const char *name, struct layout_imag
     if (names_find(session->store, name, &named, err) != 0) {
         return -1;
     }
-    int result = images_load(session->store, &named.top, NULL, &image, err);
+    int result = image_info_load(session->store, &named.top, &image, err);
     if (result == 0) {
-        result = registry_get_layers(session->registry, &image, 0, image.layers_len, err);
+        result = output_complete(session, &image, &named.top, err);
     }
     image_release(&image);
     if (result != 0) {

@@ -1,10 +1,54 @@
 #include "cli/image_info.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/limits.h"
 #include "base/memory.h"
 #include "cli/names.h"
+
+/* The first image of the index TOP; *FOUND_OUT is false where TOP is none or empty. */
+static int first_of_index(struct store *store, const struct descriptor *top,
+                          struct descriptor *first_out, bool *found_out, struct error *err)
+{
+    AUTO(buf_release) struct buf text = BUF_INIT(0);
+    struct image_index index = {0};
+    struct descriptor config;
+    struct layer *layers = NULL;
+    size_t layers_len = 0;
+    enum document_kind kind = DOCUMENT_MANIFEST;
+    *found_out = false;
+    if (store_read_blob(store, &top->digest, LIMIT_MANIFEST_BYTES, &text, err) != 0 ||
+        document_parse(text.data, text.len, top->media_type, ERR_STORE, &kind, &config, &layers,
+                       &layers_len, &index, err) != 0) {
+        return -1;
+    }
+    free(layers);
+    for (size_t i = 0; i < index.len && !*found_out; i++) {
+        *found_out = !index.items[i].attestation;
+        *first_out = index.items[i].descriptor;
+    }
+    image_index_release(&index);
+    return 0;
+}
+
+int image_info_load(struct store *store, const struct descriptor *top, struct image *out,
+                    struct error *err)
+{
+    struct error ignored = {0};
+    struct descriptor first;
+    bool found = false;
+    if (images_load(store, top, NULL, out, err) == 0) {
+        return 0;
+    }
+    if (err->code != ERR_USAGE || first_of_index(store, top, &first, &found, &ignored) != 0 ||
+        !found) {
+        return -1;
+    }
+    error_clear(err);
+    return images_load(store, &first, NULL, out, err);
+}
 
 int64_t image_info_time(const char *text)
 {

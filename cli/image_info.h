@@ -4,6 +4,11 @@
 
 #include "oci/images.h"
 
+/* The image TOP for this machine, or where an index has none for it, its first. As images_load().
+ */
+int image_info_load(struct store *store, const struct descriptor *top, struct image *out,
+                    struct error *err);
+
 /* Seconds since 1970 of an RFC 3339 text; 0 where it is none (or NULL). */
 int64_t image_info_time(const char *text);
 

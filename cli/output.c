@@ -315,6 +315,16 @@ static int complete(const struct session *session, const struct output_images *i
     return 0;
 }
 
+int output_complete(const struct session *session, const struct image *image,
+                    const struct descriptor *top, struct error *err)
+{
+    AUTO(output_images_release) struct output_images images = {0};
+    if (output_images_load(session->store, image, top, &images, err) != 0) {
+        return -1;
+    }
+    return complete(session, &images, err);
+}
+
 int output_write(const struct session *session, const struct output *output,
                  const struct image *image, const struct descriptor *top,
                  const struct strlist *tags, struct error *err)

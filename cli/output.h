@@ -44,4 +44,8 @@ int output_write(const struct session *session, const struct output *output,
                  const struct image *image, const struct descriptor *top,
                  const struct strlist *tags, struct error *err);
 
+/* Fetches all layers that the store lacks of the images below TOP (one of them is IMAGE). */
+int output_complete(const struct session *session, const struct image *image,
+                    const struct descriptor *top, struct error *err);
+
 #endif

@@ -115,6 +115,14 @@ found = [m["platform"]["architecture"] for m in top["manifests"]]
 assert found == ["amd64", "arm64"], top
 assert [blob(blob(m["digest"])["config"]["digest"])["architecture"] for m in top["manifests"]] == found
 END
+    slipway build -q --platform linux/s390x,linux/riscv64 -t foreign:1 app
+    run slipway images foreign
+    succeeded
+    says '^foreign +1 '
+    slipway save -o foreign.tar foreign:1
+    SLIPWAY_HOME=$BATS_TEST_TMPDIR/other slipway load -i foreign.tar
+    equal "$(SLIPWAY_HOME=$BATS_TEST_TMPDIR/other slipway inspect -f '{{.Digest}}' foreign:1)" \
+        "$(slipway inspect -f '{{.Digest}}' foreign:1)"
 }
 
 @test "options: kaniko's names mean the same" {
