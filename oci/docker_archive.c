@@ -147,10 +147,10 @@ static int sniff(struct import *import, const struct import_file *file, const ch
     return 0;
 }
 
-/* Decides about the layer named NAME: kept as it is, or a job for later. Its diff id is known. */
-static int take_layer(struct store *store, struct import *import, const char *name,
-                      struct layer *layer, struct layer_job *job, bool *is_job_out,
-                      struct error *err)
+/* Decides about the layer named NAME, whose diff id is known: it is kept as it is, or becomes JOB
+ * (with `file` set) for later. */
+static int take_layer(struct import *import, const char *name, struct layer *layer,
+                      struct layer_job *job, struct error *err)
 {
     struct import_file *file = import_find(import, name);
     const char *media = NULL;
@@ -164,31 +164,30 @@ static int take_layer(struct store *store, struct import *import, const char *na
         layer->blob.digest = file->digest;
         layer->blob.size = file->size;
         snprintf(layer->blob.media_type, sizeof layer->blob.media_type, "%s", media);
-        *is_job_out = false;
         return import_keep(import, file, err);
     }
     if (!digest_equal(&file->digest, &layer->diff_id)) {
         return error_set(err, ERR_USAGE, "its layer '%.200s' is not what the config says", name);
     }
-    *job = (struct layer_job){
-        .store = store, .import = import, .file = file, .from = file->digest, .out = &layer->blob};
-    *is_job_out = true;
+    *job = (struct layer_job){.store = import->store,
+                              .import = import,
+                              .file = file,
+                              .from = file->digest,
+                              .out = &layer->blob};
     return 0;
 }
 
-static int take_layers(struct store *store, struct import *import, const json_t *names,
-                       struct layer *layers, size_t len, struct error *err)
+static int take_layers(struct import *import, const json_t *names, struct layer *layers, size_t len,
+                       struct error *err)
 {
     AUTO(mem_freep) struct layer_job *jobs = mem_calloc(len ? len : 1, sizeof *jobs);
     size_t jobs_len = 0;
     for (size_t i = 0; i < len; i++) {
         const char *name = json_string_value(json_array_get(names, i));
-        bool is_job = false;
-        if (take_layer(store, import, name ? name : "", &layers[i], &jobs[jobs_len], &is_job,
-                       err) != 0) {
+        if (take_layer(import, name ? name : "", &layers[i], &jobs[jobs_len], err) != 0) {
             return -1;
         }
-        jobs_len += is_job;
+        jobs_len += jobs[jobs_len].file != NULL;
     }
     return run_layer_jobs(jobs, jobs_len, err);
 }
@@ -216,8 +215,7 @@ static int take_image(struct store *store, struct import *import, const json_t *
     if (import_read(import, file, LIMIT_CONFIG_BYTES, &text, err) != 0 ||
         document_parse_config(buf_text(&text), text.len, layers, len, ERR_USAGE, &config_json,
                               err) != 0 ||
-        import_keep(import, file, err) != 0 ||
-        take_layers(store, import, names, layers, len, err) != 0) {
+        import_keep(import, file, err) != 0 || take_layers(import, names, layers, len, err) != 0) {
         return -1;
     }
     return put_manifest(store, &config, layers, len, out, err);

@@ -122,39 +122,81 @@ static int by_xattr_name(const void *a, const void *b)
     return strcmp(((const struct xattr *)a)->name, ((const struct xattr *)b)->name);
 }
 
-/* The values of the kept names among LEN bytes of NAMES. The values lie in VALUES. */
-static int read_values(struct scan *scan, const char *names, size_t len, struct xattr **out,
-                       uint32_t *count_out, struct buf *values, struct error *err)
+/* The kept attributes of one entry. */
+struct xattr_list {
+    struct buf names; /* as llistxattr() gives them */
+    struct buf values;
+    struct xattr items[LIMIT_XATTRS_PER_ENTRY];
+    uint32_t len;
+};
+
+static void xattr_list_freep(struct xattr_list **list)
 {
-    const char *absolute = buf_text(&scan->absolute);
-    AUTO(mem_freep) struct xattr *list = mem_calloc(LIMIT_XATTRS_PER_ENTRY, sizeof *list);
-    uint32_t count = 0;
-    for (const char *name = names; name < names + len; name += strlen(name) + 1) {
+    if (*list) {
+        buf_release(&(*list)->names);
+        buf_release(&(*list)->values);
+        free(*list);
+    }
+}
+
+/* Fills LIST for the entry whose path is scan->absolute. */
+static int read_xattrs(const struct scan *scan, struct xattr_list *list, struct error *err)
+{
+    const char *path = buf_text(&scan->absolute);
+    ssize_t size =
+        llistxattr(path, buf_reserve(&list->names, LIMIT_XATTR_BYTES), LIMIT_XATTR_BYTES);
+    if (size < 0) {
+        return error_errno(err, ERR_USAGE, "list attributes of '%s'", path);
+    }
+    const char *end = list->names.data + size;
+    for (const char *name = list->names.data; name < end; name += strlen(name) + 1) {
         if (!is_kept_xattr(name)) {
             continue;
         }
-        if (count == LIMIT_XATTRS_PER_ENTRY) {
-            return error_set(err, ERR_USAGE, "'%s' has more than %d extended attributes", absolute,
+        if (list->len == LIMIT_XATTRS_PER_ENTRY) {
+            return error_set(err, ERR_USAGE, "'%s' has more than %d extended attributes", path,
                              LIMIT_XATTRS_PER_ENTRY);
         }
-        char *to = buf_reserve(values, LIMIT_XATTR_BYTES);
-        ssize_t got = lgetxattr(absolute, name, to, LIMIT_XATTR_BYTES);
+        char *to = buf_reserve(&list->values, LIMIT_XATTR_BYTES);
+        ssize_t got = lgetxattr(path, name, to, LIMIT_XATTR_BYTES);
         if (got < 0) {
-            return error_errno(err, ERR_USAGE, "read attribute %s of '%s'", name, absolute);
+            return error_errno(err, ERR_USAGE, "read attribute %s of '%s'", name, path);
         }
-        list[count++] = (struct xattr){name, (const void *)values->len, (size_t)got};
-        values->len += (size_t)got;
+        list->items[list->len++] = (struct xattr){.name = name, .size = (size_t)got};
+        list->values.len += (size_t)got;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        list[i].value = values->data + (uintptr_t)list[i].value;
+    /* The values moved while they grew: only now they have their places. */
+    size_t at = 0;
+    for (uint32_t i = 0; i < list->len; i++) {
+        list->items[i].value = buf_text(&list->values) + at;
+        at += list->items[i].size;
     }
-    qsort(list, count, sizeof *list, by_xattr_name);
-    *out = count ? MEM_STEAL(list) : NULL;
-    *count_out = count;
+    qsort(list->items, list->len, sizeof list->items[0], by_xattr_name);
     return 0;
 }
 
-/* Adds ENTRY of PATH with its extended attributes. */
+/* Whether the entry of PATH has any; sets scan->absolute. */
+static int has_xattrs(struct scan *scan, const char *path, const struct stat *st, bool *has_out,
+                      struct error *err)
+{
+    *has_out = false;
+    if (scan->has_no_xattrs && scan->no_xattrs == st->st_dev) {
+        return 0;
+    }
+    buf_clear(&scan->absolute);
+    buf_printf(&scan->absolute, "%s/%s", scan->source->path, path);
+    ssize_t size = llistxattr(scan->absolute.data, NULL, 0);
+    if (size < 0 && errno == ENOTSUP) {
+        scan->has_no_xattrs = true;
+        scan->no_xattrs = st->st_dev;
+    } else if (size < 0 && errno != ENOENT) {
+        return error_errno(err, ERR_USAGE, "list attributes of '%s'", scan->absolute.data);
+    }
+    *has_out = size > 0;
+    return 0;
+}
+
+/* Adds ENTRY with its extended attributes. */
 static int add_with_xattrs(struct scan *scan, struct entry *entry, const struct stat *st,
                            struct error *err)
 {
@@ -162,34 +204,16 @@ static int add_with_xattrs(struct scan *scan, struct entry *entry, const struct 
         return error_set(err, ERR_USAGE, "'%s' has more than %zu entries", scan->source->path,
                          LIMIT_ENTRIES);
     }
-    ssize_t size = -1;
-    if (!scan->has_no_xattrs || scan->no_xattrs != st->st_dev) {
-        buf_clear(&scan->absolute);
-        buf_printf(&scan->absolute, "%s/%s", scan->source->path, entry->path);
-        size = llistxattr(scan->absolute.data, NULL, 0);
-        if (size < 0 && errno != ENOTSUP && errno != ENOENT) {
-            return error_errno(err, ERR_USAGE, "list attributes of '%s'", scan->absolute.data);
-        }
-        if (size < 0 && errno == ENOTSUP) {
-            scan->has_no_xattrs = true;
-            scan->no_xattrs = st->st_dev;
-        }
-    }
-    if (size <= 0) {
-        tree_builder_add(scan->builder, entry);
-        return 0;
-    }
-    AUTO(mem_freep) char *names = mem_alloc(LIMIT_XATTR_BYTES);
-    AUTO(mem_freep) struct xattr *xattrs = NULL;
-    AUTO(buf_release) struct buf values = BUF_INIT(0);
-    size = llistxattr(scan->absolute.data, names, LIMIT_XATTR_BYTES);
-    if (size < 0) {
-        return error_errno(err, ERR_USAGE, "list attributes of '%s'", scan->absolute.data);
-    }
-    if (read_values(scan, names, (size_t)size, &xattrs, &entry->xattrs_len, &values, err) != 0) {
+    bool has = false;
+    if (has_xattrs(scan, entry->path, st, &has, err) != 0) {
         return -1;
     }
-    entry->xattrs = xattrs;
+    AUTO(xattr_list_freep) struct xattr_list *list = has ? mem_calloc(1, sizeof *list) : NULL;
+    if (list && read_xattrs(scan, list, err) != 0) {
+        return -1;
+    }
+    entry->xattrs = list ? list->items : NULL;
+    entry->xattrs_len = list ? list->len : 0;
     tree_builder_add(scan->builder, entry);
     return 0;
 }

@@ -27,6 +27,7 @@ struct blob_writer {
     char *temp; /* NULL once it has its final name */
     int fd;
     uint64_t size;
+    bool failed; /* a write did: what was hashed is not what is in the file */
     size_t buffered;
     char buffer[BUFFER_SIZE];
 };
@@ -166,14 +167,20 @@ int store_adopt_file(struct store *store, const char *temp, const struct digest 
     return 0;
 }
 
+static int write_file(struct blob_writer *w, const void *data, size_t len, struct error *err)
+{
+    if (file_write_fd(w->fd, w->temp, data, len, err) != 0) {
+        w->failed = true;
+        return store_fault(w->store, err);
+    }
+    return 0;
+}
+
 static int flush_buffer(struct blob_writer *w, struct error *err)
 {
     size_t len = w->buffered;
     w->buffered = 0;
-    if (len > 0 && file_write_fd(w->fd, w->temp, w->buffer, len, err) != 0) {
-        return store_fault(w->store, err);
-    }
-    return 0;
+    return len > 0 ? write_file(w, w->buffer, len, err) : 0;
 }
 
 static int blob_write(struct writer *stream, const void *data, size_t len, struct error *err)
@@ -185,7 +192,7 @@ static int blob_write(struct writer *stream, const void *data, size_t len, struc
         return -1;
     }
     if (len >= BUFFER_SIZE) {
-        return file_write_fd(w->fd, w->temp, data, len, err) == 0 ? 0 : store_fault(w->store, err);
+        return write_file(w, data, len, err);
     }
     if (len > 0) {
         memcpy(w->buffer + w->buffered, data, len);
@@ -219,6 +226,7 @@ int blob_writer_open(struct store *store, struct blob_writer **out, struct error
     w->temp = MEM_STEAL(temp);
     w->fd = fd;
     w->size = 0;
+    w->failed = false;
     w->buffered = 0;
     *out = w;
     return 0;
@@ -239,6 +247,7 @@ int blob_writer_restart(struct blob_writer *w, struct error *err)
     struct digest ignored;
     hasher_finish(w->hasher, &ignored);
     w->size = 0;
+    w->failed = false;
     w->buffered = 0;
     if (ftruncate(w->fd, 0) != 0 || lseek(w->fd, 0, SEEK_SET) != 0) {
         error_errno(err, ERR_STORE, "empty '%s'", w->temp);
@@ -270,6 +279,10 @@ int blob_writer_commit(struct blob_writer *w, const struct digest *expected, uin
 {
     struct digest digest;
     hasher_finish(w->hasher, &digest);
+    if (w->failed) {
+        error_set(err, ERR_STORE, "a write to the blob failed");
+        return store_fault(w->store, err);
+    }
     if (check_expected(&digest, w->size, expected, expected_size, err) != 0 ||
         flush_buffer(w, err) != 0) {
         return -1;

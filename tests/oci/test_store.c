@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -479,6 +480,42 @@ static void test_store__two_processes_write_the_same(void **state)
     assert_true(list.len > 20);
 }
 
+/* RLIMIT_FSIZE stands for a full disk. */
+static void test_store__a_full_disk_makes_no_blob(void **state)
+{
+    struct fixture *f = *state;
+    struct error err = {0};
+    enum { LEN = 100000, ROOM = 50000 };
+    AUTO(mem_freep) char *data = mem_calloc(LEN, 1);
+    struct digest digest;
+    AUTO(blob_writer_freep) struct blob_writer *w = NULL;
+    assert_int_equal(blob_writer_open(f->store, &w, &err), 0);
+    struct rlimit old;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    struct rlimit full = {ROOM, old.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+    int written = writer_write(blob_writer_stream(w), data, LEN, &err);
+    struct error put_err = {0};
+    int put = store_put_blob(f->store, data, LEN, &digest, &put_err);
+    struct error commit_err = {0};
+    int committed = blob_writer_commit(w, NULL, UINT64_MAX, NULL, NULL, &commit_err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_int_equal(written, -1);
+    assert_int_equal(err.code, ERR_STORE);
+    assert_int_equal(put, -1);
+    assert_int_equal(put_err.code, ERR_STORE);
+    assert_int_equal(committed, -1); /* even where the caller overlooked the failed write */
+    assert_int_equal(commit_err.code, ERR_STORE);
+    assert_int_equal(count(f->store, "blobs/sha256"), 0);
+    /* with room again, the same writer can begin again */
+    assert_int_equal(blob_writer_restart(w, &err), 0);
+    assert_int_equal(writer_write(blob_writer_stream(w), data, LEN, &err), 0);
+    assert_int_equal(blob_writer_commit(w, NULL, LEN, &digest, NULL, &err), 0);
+    AUTO(buf_release) struct buf out = BUF_INIT(0);
+    assert_int_equal(store_read_blob(f->store, &digest, LEN, &out, &err), 0);
+}
+
 static void test_store__what_cannot_be_written_is_a_sentence(void **state)
 {
     struct fixture *f = *state;
@@ -511,6 +548,7 @@ int main(void)
         CASE(test_store__a_kill_leaves_no_record_without_its_blob),
         CASE(test_store__a_lock_excludes_processes_and_ends_with_them),
         CASE(test_store__two_processes_write_the_same),
+        CASE(test_store__a_full_disk_makes_no_blob),
         CASE(test_store__what_cannot_be_written_is_a_sentence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
