@@ -261,6 +261,18 @@ static int refuse(struct endpoint *endpoint, const struct http_request *request,
     return -1;
 }
 
+/* TLS spoken to a server that speaks none fails with words that say nothing. */
+static int explain_tls(const struct endpoint *endpoint, struct error *err)
+{
+    if (strstr(err->text, "wrong version number") || strstr(err->text, "packet length too long")) {
+        size_t len = strlen(err->text);
+        snprintf(err->text + len, sizeof err->text - len,
+                 " (if %s speaks plain HTTP: SLIPWAY_INSECURE_REGISTRIES=%s)", endpoint->host,
+                 endpoint->host);
+    }
+    return -1;
+}
+
 int registry_call(struct registry *registry, struct endpoint *endpoint,
                   const struct strlist *scopes, struct http_request *request,
                   struct http_response *response, struct error *err)
@@ -279,7 +291,7 @@ int registry_call(struct registry *registry, struct endpoint *endpoint,
         int rc = http_perform(registry->client, request, response, err);
         request->authorization = NULL;
         if (rc != 0) {
-            return -1;
+            return explain_tls(endpoint, err);
         }
         bool denied = response->status == 401 || response->status == 403;
         bool again = false;

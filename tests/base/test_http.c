@@ -449,6 +449,7 @@ static void test_http__many_threads_share_a_client(void **state)
 {
     (void)state;
     pthread_t threads[8];
+    int before = times_asked("/connections");
     for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
         thread_start(&threads[i], many_gets, &threads[i]);
     }
@@ -458,6 +459,8 @@ static void test_http__many_threads_share_a_client(void **state)
         assert_null(result);
     }
     assert_int_equal(times_asked("/ok"), 160);
+    /* Connections are kept: one for each thread is enough. */
+    assert_true(times_asked("/connections") - before <= 8);
 }
 
 static void test_http__a_certificate_must_be_one(void **state)

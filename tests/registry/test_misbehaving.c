@@ -1,6 +1,9 @@
 #include <fcntl.h>
+#include <pthread.h>
 #include <time.h>
 
+#include "base/http.h"
+#include "base/pool.h"
 #include "tests/base/misbehaving.h"
 #include "tests/registry/peer.h"
 
@@ -160,12 +163,90 @@ static void test_misbehaving__a_failed_push_leaves_no_thread_waiting(void **stat
     SAYS(failure, "no registry is known to have it");
 }
 
+static struct registry *registry_with(struct store *store, const struct misbehaving *tls)
+{
+    AUTO(strlist_release) struct strlist certificates = {0};
+    struct registry *registry = NULL;
+    struct registry_options options = {.certificates = &certificates, .retry_delay_ms = 5};
+    strlist_addf(&certificates, "127.0.0.1=%s/cert", tls->folder);
+    OK(registry_open(store, &options, &registry, &err));
+    return registry;
+}
+
+static void test_misbehaving__tls_where_it_is_and_a_hint_where_it_is_not(void **state)
+{
+    (void)state;
+    struct misbehaving tls = {0};
+    AUTO(mem_freep) char *path = NULL;
+    AUTO(store_freep) struct store *store = new_store(&path);
+    assert_true(misbehaving_start_tls(&tls));
+    AUTO(registry_freep) struct registry *registry = registry_with(store, &tls);
+    AUTO(image_release) struct image image = {0};
+    AUTO(reference_release) struct reference there = ref_of(tls.host, "good/app:1");
+    AUTO(reference_release) struct reference plain = ref_of(server.host, "good/app:1");
+    struct error failure = {0};
+    OK(registry_get_image(registry, &there, NULL, RESOLVE_REGISTRY, &image, &err));
+    image_release(&image);
+    assert_int_equal(registry_get_image(registry, &plain, NULL, RESOLVE_REGISTRY, &image, &failure),
+                     -1);
+    SAYS(failure, "speaks plain HTTP: SLIPWAY_INSECURE_REGISTRIES=127.0.0.1:");
+    misbehaving_stop(&tls);
+}
+
+/* What one of several threads wants. */
+struct wish {
+    struct registry *registry;
+    const struct image *image;
+    bool failed;
+};
+
+static void *fetch_layer(void *arg)
+{
+    struct wish *wish = arg;
+    struct error err = {0};
+    wish->failed = registry_get_layer(wish->registry, wish->image, 0, &err) != 0;
+    return NULL;
+}
+
+static void test_misbehaving__one_download_serves_all_who_wait(void **state)
+{
+    (void)state;
+    AUTO(mem_freep) char *path = NULL;
+    AUTO(store_freep) struct store *store = new_store(&path);
+    AUTO(registry_freep) struct registry *registry = registry_of(store, false);
+    AUTO(image_release) struct image image = {0};
+    AUTO(reference_release) struct reference ref = ref_of(server.host, "shared/app:1");
+    AUTO(http_client_freep) struct http_client *client = NULL;
+    AUTO(http_response_release) struct http_response response = {0};
+    char digest[DIGEST_TEXT_SIZE];
+    pthread_t threads[6];
+    struct wish wishes[6];
+    OK(registry_get_image(registry, &ref, NULL, RESOLVE_REGISTRY, &image, &err));
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
+        wishes[i] = (struct wish){.registry = registry, .image = &image};
+        thread_start(&threads[i], fetch_layer, &wishes[i]);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
+        pthread_join(threads[i], NULL);
+        assert_false(wishes[i].failed);
+    }
+    AUTO(mem_freep)
+    char *url = mem_printf("http://%s/count/v2/shared/app/blobs/%s", server.host,
+                           digest_format(&image.layers[0].blob.digest, digest));
+    struct http_request request = {.url = url};
+    OK(http_client_open(NULL, &client, &err));
+    OK(http_perform(client, &request, &response, &err));
+    assert_string_equal(buf_text(&response.body), "1");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_misbehaving__pulls_end_well_or_with_a_word),
         cmocka_unit_test(test_misbehaving__pushes_find_their_way),
         cmocka_unit_test(test_misbehaving__an_immutable_tag_is_named),
+        cmocka_unit_test(test_misbehaving__tls_where_it_is_and_a_hint_where_it_is_not),
+        cmocka_unit_test(test_misbehaving__one_download_serves_all_who_wait),
         cmocka_unit_test(test_misbehaving__a_failed_push_leaves_no_thread_waiting),
     };
     return cmocka_run_group_tests(tests, start, stop);
