@@ -135,7 +135,8 @@ static void add_output(struct progress *p, struct progress_step *step, const str
 static void show(struct progress *p, const struct event *event)
 {
     struct progress_step *step = find_step(p, event->step);
-    if (event->type == EVENT_STEP_START && !step) {
+    /* Several platforms are built one after the other and count their steps anew. */
+    if (event->type == EVENT_STEP_START && (!step || step->ended)) {
         step = add_step(p, event);
     }
     if (event->type == EVENT_STEP_OUTPUT && step) {

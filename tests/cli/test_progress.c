@@ -104,6 +104,27 @@ static void test_progress__plain_is_one_line_for_everything(void **state)
     assert_false(matches(buf_text(&out), "50%"));
 }
 
+static void test_progress__a_step_s_number_can_come_again(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    AUTO(buf_release) struct buf out = BUF_INIT(0);
+    int fd = memfd_create("progress", MFD_CLOEXEC);
+    struct progress *p = progress_new(PROGRESS_PLAIN, fd);
+    struct event_sink *sink = progress_sink(p);
+    start(sink, 1, "first");
+    end(sink, 1, STATUS_DONE, NULL);
+    usleep(150000);
+    start(sink, 1, "second");
+    end(sink, 1, STATUS_DONE, NULL);
+    end(sink, 7, STATUS_DONE, "never started");
+    progress_freep(&p);
+    lseek(fd, 0, SEEK_SET);
+    assert_int_equal(file_read_fd(fd, "progress", 100000, &out, &err), 0);
+    close(fd);
+    assert_string_equal(buf_text(&out), "#1 first\n#1 DONE 0.0s\n#1 second\n#1 DONE 0.0s\n");
+}
+
 static void test_progress__quiet_is_nothing(void **state)
 {
     (void)state;
@@ -198,6 +219,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_progress__plain_is_one_line_for_everything),
+        cmocka_unit_test(test_progress__a_step_s_number_can_come_again),
         cmocka_unit_test(test_progress__quiet_is_nothing),
         cmocka_unit_test(test_progress__json_is_an_object_a_line),
         cmocka_unit_test(test_progress__on_a_terminal_only_our_own_sequences_appear),
