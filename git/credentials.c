@@ -203,9 +203,15 @@ static int next_ssh_key(struct git_auth *auth, const char *user, git_credential 
             return git_credential_ssh_key_new(out, user, NULL, path, NULL);
         }
     }
-    return refuse(auth, agent && *agent
-                            ? "the server took no key of the ssh agent or ~/.ssh"
-                            : "the server took no key of ~/.ssh, and no ssh agent is running");
+    AUTO(mem_freep) char *rsa = home_file(".ssh/id_rsa");
+    AUTO(mem_freep)
+    char *why = mem_printf("the server took no key of ~/.ssh%s%s",
+                           agent && *agent ? " or the ssh agent" : ", and no ssh agent is running",
+                           rsa && key_is_usable(rsa)
+                               ? " (RSA keys are used with SHA-1 here, which most servers refuse: "
+                                 "make an ed25519 or ecdsa key)"
+                               : "");
+    return refuse(auth, why);
 }
 
 int git_auth_credentials(git_credential **out, const char *url_text, const char *user,

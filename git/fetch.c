@@ -95,6 +95,14 @@ static int fault(struct fetch *f, int result, struct error *err)
         return git_fault(err, ERR_AUTH, "%s refused us%s", f->url->display,
                          f->auth.asked ? "" : " without asking for credentials");
     }
+    if (class == GIT_ERROR_SSH && strstr(words, "exchange encryption keys")) {
+        /* libssh2 1.10 asks for the kinds of key that known_hosts has, and knows RSA with SHA-1
+         * only. */
+        return git_fault(err, ERR_REMOTE,
+                         "%s: no kind of host key in common; put the server's ed25519 or ecdsa key "
+                         "into ~/.ssh/known_hosts (ssh-keyscan prints it)",
+                         f->url->display);
+    }
     f->passing = class == GIT_ERROR_NET || class == GIT_ERROR_OS ||
                  (class == GIT_ERROR_HTTP && (strstr(words, " 5") || strstr(words, "429")));
     f->broken = class == GIT_ERROR_ODB || class == GIT_ERROR_ZLIB || class == GIT_ERROR_OBJECT ||

@@ -1,0 +1,106 @@
+#include "tests/git/world.h"
+
+#include <stdbool.h>
+
+/* sshd on a free port, taking key $W/user (ed25519); its own keys are host_ed and host_rsa. False
+ * where there is no sshd. */
+static bool serve_ssh(struct world *w)
+{
+    if (access("/usr/sbin/sshd", X_OK) != 0 || (geteuid() == 0 && access("/run", W_OK) != 0)) {
+        return false;
+    }
+    shell(
+        w,
+        "cd $W; mkdir -p home/.ssh; chmod 700 home home/.ssh; "
+        "if [ $(id -u) = 0 ]; then mkdir -p /run/sshd; fi; "
+        "ssh-keygen -q -t ed25519 -N '' -f host_ed; ssh-keygen -q -t rsa -N '' -f host_rsa; "
+        "ssh-keygen -q -t ed25519 -N '' -f user; cp user.pub allowed; "
+        "python3 -c 'import socket; s=socket.socket(); s.bind((\"127.0.0.1\",0)); "
+        "print(s.getsockname()[1])' >ssh.port; "
+        "printf '%%s\\n' \"Port $(cat ssh.port)\" 'ListenAddress 127.0.0.1' \"HostKey $W/host_ed\" "
+        "\"HostKey $W/host_rsa\" \"AuthorizedKeysFile $W/allowed\" 'StrictModes no' 'UsePAM no' "
+        "\"PidFile $W/sshd.pid\" 'PermitRootLogin yes' 'PasswordAuthentication no' >sshd.conf; "
+        "/usr/sbin/sshd -f sshd.conf -E $W/sshd.log; "
+        "for i in $(seq 50); do test -s sshd.pid && break; sleep 0.1; done; test -s sshd.pid");
+    AUTO(mem_freep) char *port = world_capture(w, "cat ssh.port");
+    w->port = (unsigned)strtoul(port, NULL, 10);
+    return true;
+}
+
+static int ssh_teardown(void **state)
+{
+    struct world *w = *state;
+    shell(w, "if test -s $W/sshd.pid; then kill $(cat $W/sshd.pid); fi");
+    return world_teardown(state);
+}
+
+static void know(const struct world *w, const char *key)
+{
+    shell(w, "echo \"[127.0.0.1]:%u $(cut -d' ' -f1,2 $W/%s.pub)\" >$W/home/.ssh/known_hosts",
+          w->port, key);
+}
+
+static void test_ssh__only_known_servers_and_our_keys(void **state)
+{
+    struct world *w = *state;
+    world_app(w);
+    if (!serve_ssh(w)) {
+        skip();
+    }
+    AUTO(mem_freep) char *user = world_capture(w, "id -un");
+    AUTO(mem_freep)
+    char *url = mem_printf("ssh://%s@127.0.0.1:%u%s/srv/app.git", user, w->port, w->dir);
+    shell(w, "cp $W/user $W/home/.ssh/id_ed25519");
+    AUTO(mem_freep) char *add = mem_printf("ssh-keyscan -p %u 127.0.0.1 >>", w->port);
+    world_refused(w, url, ERR_AUTH, add);
+    know(w, "user");
+    world_refused(w, url, ERR_AUTH, "is not the one in known_hosts");
+    know(w, "host_rsa");
+    world_refused(w, url, ERR_REMOTE, "ssh-keyscan");
+    know(w, "host_ed");
+    AUTO(git_source_release) struct git_source source = {0};
+    world_source(w, url, &source);
+    assert_non_null(tree_find(source.tree, "src/main.c"));
+    shell(w, "rm -r $W/home/.ssh/id_ed25519; ssh-keygen -q -H -f $W/home/.ssh/known_hosts");
+    world_refused(w, url, ERR_AUTH, "took no key");
+    /* A key with a passphrase is passed over, the next is used. */
+    shell(w,
+          "cd $W/home/.ssh; ssh-keygen -q -t ed25519 -N pass -f id_ed25519; ssh-keygen -q -t ecdsa "
+          "-N '' -f id_ecdsa; cat id_ecdsa.pub >>$W/allowed");
+    AUTO(git_source_release) struct git_source again = {0};
+    world_source(w, url, &again);
+}
+
+static void test_ssh__agent(void **state)
+{
+    struct world *w = *state;
+    world_app(w);
+    if (!serve_ssh(w)) {
+        skip();
+    }
+    know(w, "host_ed");
+    shell(w, "ssh-agent -a $W/agent >$W/agent.env; . $W/agent.env; ssh-add -q $W/user");
+    AUTO(mem_freep) char *socket_path = mem_printf("%s/agent", w->dir);
+    setenv("SSH_AUTH_SOCK", socket_path, 1);
+    AUTO(mem_freep) char *user = world_capture(w, "id -un");
+    AUTO(mem_freep)
+    char *url = mem_printf("ssh://%s@127.0.0.1:%u%s/srv/app.git#v1", user, w->port, w->dir);
+    struct error err = {0};
+    AUTO(git_source_release) struct git_source source = {0};
+    int failed = git_source_open(w->store, url, false, NULL, NULL, &source, &err);
+    shell(w, ". $W/agent.env; kill $SSH_AGENT_PID");
+    unsetenv("SSH_AUTH_SOCK");
+    if (failed) {
+        fail_msg("%s", err.text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_ssh__only_known_servers_and_our_keys, world_setup,
+                                        ssh_teardown),
+        cmocka_unit_test_setup_teardown(test_ssh__agent, world_setup, ssh_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
