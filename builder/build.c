@@ -344,6 +344,15 @@ static void build_init(struct build *build, const struct build_request *request)
     pthread_cond_init(&build->changed, NULL);
 }
 
+static void keep_dockerfile(const struct build *build, struct build_result *result)
+{
+    if (build->context && !result->dockerfile_text) {
+        const struct buf *text = context_dockerfile(build->context);
+        result->dockerfile_name = mem_strdup(context_dockerfile_name(build->context));
+        result->dockerfile_text = mem_strndup(buf_text(text), text->len);
+    }
+}
+
 /* The image for PLATFORM (NULL: this machine's). */
 static int build_one(const struct build_request *request, const char *platform, bool part_of_index,
                      struct build_result *result, struct error *err)
@@ -351,6 +360,7 @@ static int build_one(const struct build_request *request, const char *platform, 
     struct build build;
     build_init(&build, request);
     int r = open_build(&build, platform, part_of_index, err);
+    keep_dockerfile(&build, result);
     if (r == 0) {
         r = run_stages(&build, err);
     }
@@ -379,6 +389,10 @@ static int build_several(const struct build_request *request, struct build_resul
         if (r == 0) {
             image_copy(&one.image, &images[i]);
             result->created = one.created;
+        }
+        if (!result->dockerfile_text) {
+            result->dockerfile_name = MEM_STEAL(one.dockerfile_name);
+            result->dockerfile_text = MEM_STEAL(one.dockerfile_text);
         }
         build_result_release(&one);
     }
@@ -410,5 +424,7 @@ void build_result_release(struct build_result *result)
 {
     image_release(&result->image);
     strlist_release(&result->pushed);
+    free(result->dockerfile_name);
+    free(result->dockerfile_text);
     *result = (struct build_result){0};
 }

@@ -78,6 +78,10 @@ struct build_result {
     struct strlist
         pushed;      /* references that the registry has confirmed, with "@sha256:..." of `top` */
     int64_t created; /* seconds: the epoch used */
+    /* The Dockerfile's name in errors and its text, where it was read: set even where the build
+     * fails, since its lines are shown then and the file may lie in a commit. */
+    char *dockerfile_name;
+    char *dockerfile_text;
 };
 
 /* Builds. Errors: ERR_USAGE with place in the Dockerfile, ERR_STEP, and those of the rooms below.

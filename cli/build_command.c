@@ -82,14 +82,16 @@ static int check_isolation(enum isolation wanted, struct error *err)
     return 0;
 }
 
-int build_command_run(struct build_options *o, const struct session *session,
-                      struct build_result *result, struct error *err)
+int build_command_run(struct invocation *call, struct build_options *o,
+                      const struct session *session, struct build_result *result, struct error *err)
 {
     o->request.store = session->store;
     o->request.registry = session->registry;
     o->request.events = session->events;
     if (check_isolation(o->request.isolation, err) != 0 ||
         build_run(&o->request, result, err) != 0) {
+        call->source_name = MEM_STEAL(result->dockerfile_name);
+        call->source_text = MEM_STEAL(result->dockerfile_text);
         return -1;
     }
     for (size_t i = 0; i < o->outputs.len; i++) {

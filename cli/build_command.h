@@ -10,9 +10,11 @@
  */
 void build_command_enter(struct invocation *call, bool *done_out);
 
-/* Builds as OPTIONS say, writes the outputs and the files that tell of the image. */
-int build_command_run(struct build_options *options, const struct session *session,
-                      struct build_result *result, struct error *err);
+/* Builds as OPTIONS say, writes the outputs and the files that tell of the image. Where it fails,
+ * CALL gets the Dockerfile for showing. */
+int build_command_run(struct invocation *call, struct build_options *options,
+                      const struct session *session, struct build_result *result,
+                      struct error *err);
 
 /* Prints the image's digest, unless standard output carries something else. */
 void build_command_print(const struct build_options *options, const struct build_result *result);

@@ -33,7 +33,7 @@ int cmd_build(struct invocation *call, struct error *err)
     }
     AUTO(session_close) struct session session = {0};
     if (session_open(&options.session, &session, err) != 0 ||
-        build_command_run(&options, &session, &result, err) != 0) {
+        build_command_run(call, &options, &session, &result, err) != 0) {
         return -1;
     }
     session_end_display(&session);

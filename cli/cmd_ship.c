@@ -184,7 +184,7 @@ int cmd_ship(struct invocation *call, struct error *err)
     }
     AUTO(session_close) struct session session = {0};
     if (session_open(&options.build.session, &session, err) != 0 ||
-        build_command_run(&options.build, &session, &result, err) != 0 ||
+        build_command_run(call, &options.build, &session, &result, err) != 0 ||
         write_definitions(&options, &session, &result, err) != 0) {
         return -1;
     }

@@ -1,6 +1,7 @@
 #include "cli/commands.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -160,9 +161,12 @@ int commands_main(int argc, char **argv)
     if (result == 0 && fflush(stdout) != 0) {
         result = error_errno(&err, ERR_STORE, "write standard output");
     }
-    if (result == 0) {
-        return call.status;
+    if (result != 0) {
+        struct report_source source = {.name = call.source_name, .text = call.source_text};
+        report_error(&err, &source, stderr);
+        call.status = exit_status(&err);
     }
-    report_error(&err, stderr);
-    return exit_status(&err);
+    free(call.source_name);
+    free(call.source_text);
+    return call.status;
 }

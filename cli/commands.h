@@ -14,9 +14,11 @@
 /* How the program was called. */
 struct invocation {
     int argc;
-    char **argv; /* of the whole process */
-    char **args; /* behind the command, NULL-terminated */
-    int status;  /* out: the exit status of a command that returns 0 */
+    char **argv;       /* of the whole process */
+    char **args;       /* behind the command, NULL-terminated */
+    int status;        /* out: the exit status of a command that returns 0 */
+    char *source_name; /* out, owned: a text that an error names lines of (cli/report.h) */
+    char *source_text;
 };
 
 struct command {

@@ -1,42 +1,29 @@
 #include "cli/report.h"
 
-#include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/buf.h"
-#include "base/file.h"
-#include "base/limits.h"
 #include "base/memory.h"
 #include "cli/text.h"
 
 enum { SHOWN_BEFORE = 60, SHOWN_COLUMNS = 120 };
 
-/* Line NUMBER of FILE without its line feed, NULL where it cannot be read. The caller's. */
-static char *read_line(const char *file, unsigned number)
+/* Line NUMBER of TEXT without its line feed, NULL where it has fewer. The caller's. */
+static char *find_line(const char *text, unsigned number)
 {
-    struct stat st;
-    struct error ignored = {0};
-    AUTO(buf_release) struct buf text = BUF_INIT(0);
-    if (stat(file, &st) != 0 || !S_ISREG(st.st_mode) ||
-        file_read(AT_FDCWD, file, LIMIT_DOCKERFILE_BYTES, &text, NULL, &ignored) != 0) {
-        return NULL;
-    }
-    const char *line = buf_text(&text);
-    const char *end = line + text.len;
     for (unsigned i = 1; i < number; i++) {
-        const char *feed = memchr(line, '\n', (size_t)(end - line));
-        if (!feed) {
+        text += strcspn(text, "\n");
+        if (*text == '\0') {
             return NULL;
         }
-        line = feed + 1;
+        text++;
     }
-    const char *feed = memchr(line, '\n', (size_t)(end - line));
-    size_t len = (size_t)((feed ? feed : end) - line);
-    while (len > 0 && line[len - 1] == '\r') {
+    size_t len = strcspn(text, "\n");
+    while (len > 0 && text[len - 1] == '\r') {
         len--;
     }
-    return mem_strndup(line, len);
+    return mem_strndup(text, len);
 }
 
 /* Writes LINE with a caret below COLUMN (1-based bytes), cut so that both are seen. */
@@ -70,7 +57,7 @@ static void show_line(const char *line, const struct error *err, FILE *out)
     fputc('\n', out);
 }
 
-void report_error(const struct error *err, FILE *out)
+void report_error(const struct error *err, const struct report_source *source, FILE *out)
 {
     AUTO(buf_release) struct buf text = BUF_INIT(0);
     if (err->file[0]) {
@@ -91,8 +78,8 @@ void report_error(const struct error *err, FILE *out)
     /* The line is shown where it is what has to be changed; a registry's or the disk's errors only
      * say which line met them. */
     bool mendable = err->code == ERR_USAGE || err->code == ERR_STEP;
-    bool placed = err->file[0] && err->line && mendable;
-    AUTO(mem_freep) char *line = placed ? read_line(err->file, err->line) : NULL;
+    bool placed = mendable && err->line && source->text && strcmp(source->name, err->file) == 0;
+    AUTO(mem_freep) char *line = placed ? find_line(source->text, err->line) : NULL;
     if (line) {
         show_line(line, err, out);
     }

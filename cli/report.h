@@ -9,7 +9,14 @@
 
 #include "base/error.h"
 
-/* Writes ERR to OUT. What would steer a terminal is taken out of the text. */
-void report_error(const struct error *err, FILE *out);
+/* A text whose lines errors can name. Borrowed parts; NULL: not known. */
+struct report_source {
+    const char *name; /* as in error.file */
+    const char *text;
+};
+
+/* Writes ERR to OUT, and the line of SOURCE that it names. What would steer a terminal is taken
+ * out. */
+void report_error(const struct error *err, const struct report_source *source, FILE *out);
 
 #endif

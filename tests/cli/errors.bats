@@ -17,6 +17,24 @@ setup() {
     says '^      \|       \^~+$'
 }
 
+@test "errors: the line shown is the one that was built, wherever the Dockerfile lies" {
+    printf 'FROM scratch\nCOYP a b\n' >app/Dockerfile
+    printf 'another\nfile of this name\n' >Dockerfile
+    git -C app init -q
+    git -C app add --all
+    git -C app commit -qm one
+    tar -C app -cf app.tar Dockerfile
+    local source
+    for source in "file://$PWD/app" app.tar app "-f app/Dockerfile ."; do
+        # shellcheck disable=SC2086
+        run slipway build -q $source
+        failed_with 2
+        says '^    2 \| COYP a b$'
+    done
+    run slipway build -q - <app.tar
+    says '^    2 \| COYP a b$'
+}
+
 @test "errors: a Dockerfile that is not there is named" {
     run slipway build -q app
     failed_with 2
