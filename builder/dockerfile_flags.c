@@ -74,7 +74,10 @@ static size_t read_word(const struct reader *r, size_t pos, struct buf *word)
 static void add_flag(const struct reader *r, struct instruction *in, const char *word, size_t start,
                      size_t width)
 {
-    in->flags = mem_realloc(in->flags, in->flags_len + 1, sizeof *in->flags);
+    size_t count = in->flags_len;
+    if ((count & (count - 1)) == 0) { /* full at every power of two */
+        in->flags = mem_realloc(in->flags, count ? count * 2 : 1, sizeof *in->flags);
+    }
     struct flag *flag = &in->flags[in->flags_len++];
     const char *name = word + 2;
     const char *equals = strchr(name, '=');

@@ -162,7 +162,7 @@ static int read_json_or_words(const struct reader *r, struct span rest, struct i
 static bool cut_quoted_word(const struct reader *r, struct span *rest, struct span *place,
                             struct buf *word)
 {
-    struct span left = trim(r, rest->start, rest->end);
+    struct span left = *rest;
     char escape = r->src->df->escape;
     char quote = '\0';
     bool any = false;
@@ -173,7 +173,12 @@ static bool cut_quoted_word(const struct reader *r, struct span *rest, struct sp
         size_t width = rune_decode(r->text + pos, left.end - pos, &rune);
         char c = r->text[pos];
         if (!quote && rune_is_space(rune)) {
-            break;
+            if (any) {
+                break;
+            }
+            pos += width;
+            place->start = pos;
+            continue;
         }
         any = true;
         if (quote ? c == quote : c == '\'' || c == '"') {

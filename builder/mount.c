@@ -308,7 +308,7 @@ static int read_option(struct mount_reader *r, char *text, const struct expander
         return fail(r, err);
     }
     const char *dollar = r->value ? strchr(r->value, '$') : NULL;
-    if (!x && option == OPTION_FROM && dollar && dollar[1]) {
+    if (option == OPTION_FROM && dollar && dollar[1]) {
         error_set(err, ERR_USAGE,
                   "--mount from=%.80s: no variables here; name a stage with FROM ... AS and use "
                   "that name",
@@ -398,9 +398,9 @@ static int next_field(const char *text, size_t *pos, struct buf *field, struct e
     if (*p != '"') {
         size_t len = strcspn(p, ",");
         if (memchr(p, '"', len)) {
+            error_set(err, ERR_USAGE, "--mount: a quote (\") must stand around the whole option");
             err->column = (unsigned)*pos + 1;
-            return error_set(err, ERR_USAGE,
-                             "--mount: a quote (\") must stand around the whole option");
+            return -1;
         }
         buf_append(field, p, len);
         *pos += len;
@@ -411,7 +411,9 @@ static int next_field(const char *text, size_t *pos, struct buf *field, struct e
         buf_append(field, p, 1);
     }
     if (*p != '"' || (p[1] && p[1] != ',')) {
-        return error_set(err, ERR_USAGE, "--mount: a quote (\") is not closed around an option");
+        error_set(err, ERR_USAGE, "--mount: a quote (\") is not closed around an option");
+        err->column = (unsigned)*pos + 1;
+        return -1;
     }
     *pos = (size_t)(p + 1 - text);
     return 0;
@@ -456,6 +458,9 @@ const char *mount_id(const struct run_mount *m)
     }
     if (m->type == MOUNT_SSH) {
         return "default";
+    }
+    if (m->type != MOUNT_SECRET) {
+        return "";
     }
     if (given(m->source)) {
         return m->source;

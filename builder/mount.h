@@ -49,7 +49,8 @@ int mount_target(const struct run_mount *m, const char *workdir, unsigned index,
                  struct error *err);
 
 /* The secret's id: id, else source, else the target's last component; the ssh agent's: id, else
- * "default"; a cache's: id, which is the clean target where none was given. Borrowed from M. */
+ * "default"; a cache's: id, which is the clean target where none was given. Others have
+ * "". Borrowed from M. */
 const char *mount_id(const struct run_mount *m);
 
 /* The type's word ("bind"). */

@@ -106,12 +106,16 @@ size_t text_trim(const char *text, size_t len, const char **start_out)
         }
         start += width;
     }
-    size_t end = start;
-    for (size_t i = start; i < len;) {
-        i += rune_decode(text + i, len - i, &rune);
-        if (!rune_is_space(rune)) {
-            end = i;
+    size_t end = len;
+    while (end > start) {
+        size_t at = end - 1;
+        while (at > start && end - at < 4 && ((unsigned char)text[at] & 0xC0) == 0x80) {
+            at--;
         }
+        if (rune_decode(text + at, end - at, &rune) != end - at || !rune_is_space(rune)) {
+            break;
+        }
+        end = at;
     }
     *start_out = text + start;
     return end - start;
