@@ -186,7 +186,7 @@ END
     says_not 'about.html'
     echo 'COPY site/pages /pages' >>app/Dockerfile
     run slipway build app
-    failed_with 2
+    failed_with 1
     says 'site/pages'
     says '[Dd]ockerfile:7'
     says '\.dockerignore'

@@ -127,7 +127,7 @@ with tarfile.open(sys.argv[1], "w") as tar:
 END
     run slipway build -o type=local,dest=out app
     nothing_outside
-    [ "$status" -eq 0 ] || failed_with 2
+    [ "$status" -eq 0 ] || failed_with 1
 }
 
 @test "hostile: links of the context that point outside are copied as links, not followed" {
@@ -142,7 +142,7 @@ END
     says_not untouched
     printf 'FROM scratch\nCOPY folder/victim /victim\n' >app/Dockerfile
     run slipway build -o type=tar,dest=out.tar app
-    failed_with 2
+    failed_with 1
 }
 
 @test "hostile: COPY of .. and a Dockerfile outside by link do not leave the context" {
@@ -150,7 +150,7 @@ END
     echo outside >outside.txt
     printf 'FROM scratch\nCOPY ../outside.txt /x\n' >app/Dockerfile
     run slipway build -o type=tar,dest=out.tar app
-    failed_with 2
+    failed_with 1
     says 'Dockerfile:2'
 }
 
@@ -166,8 +166,11 @@ END
     site_context app
     slipway build -t "$REGISTRY/heal:1" app
     local blob
-    blob=$(find "$SLIPWAY_HOME/blobs" -type f -size -2k | head -n 1)
-    printf 'X' | dd of="$blob" bs=1 seek=3 conv=notrunc status=none
+    while IFS= read -r blob; do
+        if [ "$(head -c 2 "$blob" | od -An -tx1)" = " 1f 8b" ]; then
+            printf 'XX' | dd of="$blob" bs=1 seek=20 conv=notrunc status=none
+        fi
+    done < <(find "$SLIPWAY_HOME/blobs" -type f -size -2)
     run slipway push "$REGISTRY/heal:1"
     [ "$status" -ne 0 ]
     run slipway build --no-cache -t "$REGISTRY/heal:2" --push app

@@ -187,7 +187,7 @@ two"
 @test "RUN: a secret is there for the step and nowhere afterwards" {
     context app <<'END'
 FROM conformance/busybox:1
-RUN --mount=type=secret,id=token test "$(cat /run/secrets/token)" = 'very secret word' && echo used > /used
+RUN --mount=type=secret,id=token sha256sum < /run/secrets/token | grep -q ^5f77b394ff5b673112320425194104eef59d15c2e1e29d2719b7073a9c0506e8 && echo used > /used
 END
     echo -n 'very secret word' >token
     run slipway build --progress=plain --secret id=token,src=token -t "$REGISTRY/secret:1" --push app
