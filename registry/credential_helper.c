@@ -68,10 +68,8 @@ static int start(struct helper *h, const char *action, struct error *err)
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &defaults);
-    /* A group of its own, so that a helper's children can be ended with it. */
-    posix_spawnattr_setpgroup(&attributes, 0);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                              POSIX_SPAWN_SETPGROUP);
+    /* In our process group: a helper may ask on the terminal, and Ctrl-C is meant for it too. */
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     char *argv[] = {(char *)h->program, (char *)action, NULL};
     int rc = posix_spawnp(&h->pid, h->program, &actions, &attributes, argv, environ);
     posix_spawnattr_destroy(&attributes);
@@ -159,7 +157,7 @@ static int finish(struct helper *h, bool kill_it)
     }
     int status = 0;
     if (kill_it) {
-        kill(-h->pid, SIGKILL);
+        kill(h->pid, SIGKILL);
     }
     while (waitpid(h->pid, &status, 0) < 0 && errno == EINTR) {
     }

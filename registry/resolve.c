@@ -8,7 +8,7 @@
 
 #define KIND_RESOLVED "resolved"
 
-enum { RECORD_MAX = 4096 };
+enum { RECORD_MAX = 4096, NESTED_MAX = 4 };
 
 static const char ACCEPT[] = "Accept: " MEDIA_OCI_MANIFEST ", " MEDIA_OCI_INDEX
                              ", " MEDIA_DOCKER_MANIFEST ", " MEDIA_DOCKER_LIST;
@@ -155,6 +155,13 @@ int registry_head_manifest(struct registry *registry, const struct place *place,
                       : 0;
 }
 
+/* What the bytes say of themselves counts more than what was said of them. */
+static int redescribe(const struct buf *bytes, struct descriptor *d, struct error *err)
+{
+    struct descriptor said = *d;
+    return describe(bytes->data, bytes->len, said.media_type[0] ? said.media_type : NULL, d, err);
+}
+
 /* What ensure_documents() works with. */
 struct documents_job {
     struct registry *registry;
@@ -176,7 +183,7 @@ static int ensure_manifest(const struct documents_job *job, struct descriptor *d
     if (store_has_blob(registry->store, &d->digest, NULL)) {
         if (store_read_blob(registry->store, &d->digest, LIMIT_MANIFEST_BYTES, out, &ignored) ==
             0) {
-            return d->size && d->media_type[0] ? 0 : describe(out->data, out->len, NULL, d, err);
+            return redescribe(out, d, err);
         }
         /* Damaged: once more from where it came. */
         buf_clear(out);
@@ -326,7 +333,7 @@ static int ensure_documents(const struct documents_job *job, struct descriptor *
                             struct error *err)
 {
     struct descriptor current = *top;
-    for (int depth = 0; depth < 2; depth++) {
+    for (int depth = 0; depth < NESTED_MAX; depth++) {
         AUTO(buf_release) struct buf bytes = BUF_INIT(LIMIT_MANIFEST_BYTES);
         AUTO(image_index_release) struct image_index index = {0};
         AUTO(mem_freep) struct layer *layers = NULL;
@@ -350,45 +357,108 @@ static int ensure_documents(const struct documents_job *job, struct descriptor *
             return -1;
         }
     }
-    return error_set(err, ERR_REMOTE, "an index that lists indexes is not supported");
+    return error_set(err, ERR_REMOTE, "the index is nested more than %d deep", NESTED_MAX);
+}
+
+/* Whether IMAGE is for WANTED, as far as its config says. */
+static bool is_for(const struct image *image, const struct platform *wanted)
+{
+    struct platform offered = {
+        .os = (char *)json_get_string(image->config_json, "os"),
+        .architecture = (char *)json_get_string(image->config_json, "architecture"),
+        .variant = (char *)json_get_string(image->config_json, "variant"),
+    };
+    return !offered.os || !offered.architecture || platform_matches(wanted, &offered);
+}
+
+/* A wish for an image, and how it was fulfilled. */
+struct image_wish {
+    const struct reference *ref;
+    const struct platform *platform;
+    struct place place;
+    char *origin; /* "HOST/REPOSITORY" */
+    struct descriptor top;
+    bool asked;   /* the registry said what the tag stands for */
+    bool fetched; /* and sent a document */
+};
+
+static void image_wish_release(struct image_wish *wish)
+{
+    place_release(&wish->place);
+    free(wish->origin);
+}
+
+static int load_image(struct registry *registry, struct image_wish *wish,
+                      enum resolve_policy policy, struct image *image, struct error *err)
+{
+    struct documents_job job = {registry, &wish->place, wish->platform, wish->origin,
+                                &wish->fetched};
+    if (resolve(registry, &wish->place, wish->ref, policy, &wish->top, &wish->asked, err) != 0 ||
+        ensure_documents(&job, &wish->top, err) != 0) {
+        return -1;
+    }
+    return images_load(registry->store, &wish->top, wish->platform, image, err);
+}
+
+/* As load_image; what the store knows under this tag may be for another platform only. */
+static int load_fitting(struct registry *registry, struct image_wish *wish,
+                        enum resolve_policy policy, struct image *image, struct error *err)
+{
+    if (load_image(registry, wish, policy, image, err) != 0) {
+        return -1;
+    }
+    bool picked = !digest_equal(&wish->top.digest, &image->manifest.digest);
+    if (wish->asked || picked || wish->ref->has_digest || is_for(image, wish->platform)) {
+        return 0;
+    }
+    if (registry->offline) {
+        AUTO(mem_freep) char *platform = platform_format(wish->platform);
+        return error_set(err, ERR_REMOTE, "offline: the image in the store is not for %s",
+                         platform);
+    }
+    image_release(image);
+    *image = (struct image){0};
+    return load_image(registry, wish, RESOLVE_REGISTRY, image, err);
+}
+
+/* Remembers what was learnt. An image that only the store knows was built here: it has no origin
+ * to be recorded. */
+static int remember(struct registry *registry, struct image_wish *wish, struct image *image,
+                    struct error *err)
+{
+    if (wish->asked || wish->fetched) {
+        free(image->origin);
+        image->origin = mem_strdup(wish->origin);
+        if (record_origins(registry, &wish->place, image, err) != 0) {
+            return -1;
+        }
+    }
+    if (wish->asked) {
+        AUTO(mem_freep) char *name = canonical_name(wish->ref);
+        return remember_digest(registry, name, &wish->top, err);
+    }
+    return 0;
 }
 
 int registry_get_image(struct registry *registry, const struct reference *ref,
                        const struct platform *platform, enum resolve_policy policy,
                        struct image *image, struct error *err)
 {
-    AUTO(place_release) struct place place = {0};
     AUTO(platform_release) struct platform local = {0};
+    AUTO(image_wish_release) struct image_wish wish = {.ref = ref, .platform = platform};
     AUTO(mem_freep) char *shown = reference_familiar(ref);
-    AUTO(mem_freep) char *origin = mem_printf("%s/%s", ref->host, ref->repository);
     AUTO(image_release) struct image got = {0};
-    struct descriptor top = {0};
-    bool asked = false;
-    bool fetched = false;
     if (!platform) {
         platform_local(&local);
-        platform = &local;
+        wish.platform = &local;
     }
-    registry_place(registry, ref->host, ref->repository, PLACE_PULL, &place);
-    struct documents_job job = {registry, &place, platform, origin, &fetched};
-    if (resolve(registry, &place, ref, policy, &top, &asked, err) != 0 ||
-        ensure_documents(&job, &top, err) != 0 ||
-        images_load(registry->store, &top, platform, &got, err) != 0) {
+    wish.origin = mem_printf("%s/%s", ref->host, ref->repository);
+    registry_place(registry, ref->host, ref->repository, PLACE_PULL, &wish.place);
+    if (load_fitting(registry, &wish, policy, &got, err) != 0) {
         return error_wrap(err, "%s", shown);
     }
-    /* An image that only the store knows was built here: it has no origin to be recorded. */
-    if (asked || fetched) {
-        free(got.origin);
-        got.origin = MEM_STEAL(origin);
-        if (record_origins(registry, &place, &got, err) != 0) {
-            return -1;
-        }
-    }
-    if (asked) {
-        AUTO(mem_freep) char *name = canonical_name(ref);
-        if (remember_digest(registry, name, &top, err) != 0) {
-            return -1;
-        }
+    if (remember(registry, &wish, &got, err) != 0) {
+        return -1;
     }
     *image = got;
     got = (struct image){0};

@@ -218,6 +218,46 @@ static void test_registry__the_stores_own_tags_come_first_where_wanted(void **st
     assert_true(digest_equal(&got.manifest.digest, &pushed.manifest.digest));
 }
 
+/* An index of the two images in STORE, pushed with all that it lists. */
+static void push_index(struct registry *registry, struct store *store, const struct image *amd64,
+                       const struct image *arm64, const char *name)
+{
+    struct index_entry items[] = {
+        {.descriptor = amd64->manifest,
+         .platform = {.os = (char *)"linux", .architecture = (char *)"amd64"}},
+        {.descriptor = arm64->manifest,
+         .platform = {.os = (char *)"linux", .architecture = (char *)"arm64"}},
+    };
+    AUTO(buf_release) struct buf text = BUF_INIT(0);
+    AUTO(reference_release) struct reference ref = ref_of(peer.host, name);
+    struct descriptor top = {.media_type = MEDIA_OCI_INDEX};
+    index_render(items, 2, NULL, &text);
+    OK(store_put_blob(store, text.data, text.len, &top.digest, &err));
+    top.size = text.len;
+    OK(registry_push_image(registry, amd64, &top, &ref, &err));
+}
+
+static void test_registry__the_stores_tag_for_another_platform_does_not_count(void **state)
+{
+    (void)state;
+    AUTO(store_freep) struct store *here = store_in(peer.folder, "s18");
+    AUTO(registry_freep) struct registry *registry = registry_of(here, false);
+    AUTO(registry_freep) struct registry *offline = registry_of(here, true);
+    AUTO(image_release) struct image amd64 = make_image(here, 1, 100, 13);
+    AUTO(image_release) struct image arm64 = make_image(here, 1, 100, 14);
+    AUTO(image_release) struct image got = {0};
+    AUTO(reference_release) struct reference ref = ref_of(peer.host, "both:1");
+    AUTO(mem_freep) char *name = reference_format(&ref);
+    struct platform arm = {.os = (char *)"linux", .architecture = (char *)"arm64"};
+    struct error failure = {0};
+    push_index(registry, here, &amd64, &arm64, "both:1");
+    OK(images_tag(here, name, &amd64.manifest, &err));
+    assert_int_equal(registry_get_image(offline, &ref, &arm, RESOLVE_REGISTRY, &got, &failure), -1);
+    SAYS(failure, "is not for linux/arm64");
+    OK(registry_get_image(registry, &ref, &arm, RESOLVE_STORE_FIRST, &got, &err));
+    assert_true(digest_equal(&got.manifest.digest, &arm64.manifest.digest));
+}
+
 static int skopeo(const char *arguments)
 {
     char line[256];
@@ -257,25 +297,6 @@ static void test_registry__skopeo_understands_it_and_is_understood(void **state)
     AUTO(mem_freep)
     char *inspect = mem_printf("inspect --tls-verify=false docker://%s/third/app:1", peer.host);
     assert_int_equal(skopeo(inspect), 0);
-}
-
-/* An index of the two images in STORE, pushed with all that it lists. */
-static void push_index(struct registry *registry, struct store *store, const struct image *amd64,
-                       const struct image *arm64, const char *name)
-{
-    struct index_entry items[] = {
-        {.descriptor = amd64->manifest,
-         .platform = {.os = (char *)"linux", .architecture = (char *)"amd64"}},
-        {.descriptor = arm64->manifest,
-         .platform = {.os = (char *)"linux", .architecture = (char *)"arm64"}},
-    };
-    AUTO(buf_release) struct buf text = BUF_INIT(0);
-    AUTO(reference_release) struct reference ref = ref_of(peer.host, name);
-    struct descriptor top = {.media_type = MEDIA_OCI_INDEX};
-    index_render(items, 2, NULL, &text);
-    OK(store_put_blob(store, text.data, text.len, &top.digest, &err));
-    top.size = text.len;
-    OK(registry_push_image(registry, amd64, &top, &ref, &err));
 }
 
 static void test_registry__an_index_goes_over_whole_and_one_platform_comes(void **state)
@@ -318,6 +339,7 @@ int main(void)
         cmocka_unit_test(test_registry__a_damaged_blob_is_fetched_anew),
         cmocka_unit_test(test_registry__a_damaged_layer_is_not_pushed),
         cmocka_unit_test(test_registry__the_stores_own_tags_come_first_where_wanted),
+        cmocka_unit_test(test_registry__the_stores_tag_for_another_platform_does_not_count),
         cmocka_unit_test(test_registry__skopeo_understands_it_and_is_understood),
         cmocka_unit_test(test_registry__an_index_goes_over_whole_and_one_platform_comes),
     };
