@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum {
-    ROOT_BITS = 12, /* longer codes are decoded bit by bit: they are rare by their nature */
+    ROOT_BITS = 11, /* longer codes are decoded bit by bit: they are rare by their nature */
     ROOT_SIZE = 1 << ROOT_BITS,
     MAX_CODE_BITS = 15,
     LITLEN_SYMBOLS = 288,
@@ -49,7 +49,7 @@ struct walk {
 };
 
 /* The next 56 bits at least; zeros behind the end. */
-static uint64_t peek(const struct walk *w)
+static inline uint64_t peek(const struct walk *w)
 {
     size_t byte = w->at >> 3;
     uint64_t bits = 0;
@@ -265,27 +265,79 @@ static bool long_code(struct walk *w, const struct code *c, bool is_distance, un
     return true;
 }
 
+/* One step with all checks: an entry of the litlen code, and the distance where it ends with a
+ * length. *NEXT_OUT is NEXT_END at the end of the block. */
+static bool skip_one(struct walk *w, unsigned *next_out)
+{
+    unsigned entry = w->litlen.root[peek(w) & (ROOT_SIZE - 1)];
+    if ((entry & BITS_MASK) == 0 && !long_code(w, &w->litlen, false, &entry)) {
+        return false;
+    }
+    w->at += entry & BITS_MASK;
+    *next_out = entry & NEXT_MASK;
+    if (*next_out != NEXT_DISTANCE) {
+        return w->at <= w->end;
+    }
+    entry = w->distance.root[peek(w) & (ROOT_SIZE - 1)];
+    if ((entry & BITS_MASK) == 0 && !long_code(w, &w->distance, true, &entry)) {
+        return false;
+    }
+    w->at += entry & BITS_MASK;
+    return w->at <= w->end;
+}
+
+/* The same many times where the input is long enough, up to what only skip_one() can do: the 57
+ * bits of one load are enough for two entries of at most 11 + 5 and a distance of at most 11 + 13.
+ */
+static void skip_many(struct walk *w)
+{
+    const uint8_t *litlen = w->litlen.root;
+    const uint8_t *distance = w->distance.root;
+    const uint64_t end = w->end < 64 ? 0 : w->end - 64;
+    uint64_t at = w->at;
+    while (at < end) {
+        uint64_t bits;
+        memcpy(&bits, w->data + (at >> 3), 8);
+        bits = le64toh(bits) >> (at & 7);
+        unsigned entry = litlen[bits & (ROOT_SIZE - 1)];
+        unsigned used = 0;
+        if ((entry & ~(unsigned)BITS_MASK) == NEXT_LITLEN) {
+            used = entry;
+            bits >>= used;
+            entry = litlen[bits & (ROOT_SIZE - 1)];
+        }
+        unsigned count = entry & BITS_MASK;
+        if (count == 0 || (entry & NEXT_MASK) == NEXT_END) {
+            w->at = at;
+            return;
+        }
+        used += count;
+        if ((entry & NEXT_MASK) == NEXT_DISTANCE) {
+            unsigned second = distance[(bits >> count) & (ROOT_SIZE - 1)];
+            if (second == 0) {
+                w->at = at;
+                return;
+            }
+            used += second;
+        }
+        at += used;
+    }
+    w->at = at;
+}
+
 /* Walks over the symbols of a compressed block. */
 static bool skip_symbols(struct walk *w)
 {
     code_chain(&w->litlen);
     while (w->at < w->end) {
-        unsigned entry = w->litlen.root[peek(w) & (ROOT_SIZE - 1)];
-        if ((entry & BITS_MASK) == 0 && !long_code(w, &w->litlen, false, &entry)) {
+        unsigned next = NEXT_LITLEN;
+        skip_many(w);
+        if (!skip_one(w, &next)) {
             return false;
         }
-        w->at += entry & BITS_MASK;
-        if ((entry & NEXT_MASK) == NEXT_LITLEN) {
-            continue;
+        if (next == NEXT_END) {
+            return true;
         }
-        if ((entry & NEXT_MASK) == NEXT_END) {
-            return w->at <= w->end;
-        }
-        entry = w->distance.root[peek(w) & (ROOT_SIZE - 1)];
-        if ((entry & BITS_MASK) == 0 && !long_code(w, &w->distance, true, &entry)) {
-            return false;
-        }
-        w->at += entry & BITS_MASK;
     }
     return false;
 }
