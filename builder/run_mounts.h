@@ -29,8 +29,8 @@ struct run_mounts {
     int *locks;           /* of cache mounts, one per mount, -1: none */
 };
 
-/* Reads the --mount flags of the RUN IN and provides what they name. ERR_USAGE with place, and those
- * of the rooms below. */
+/* Reads the --mount flags of the RUN IN and provides what they name. ERR_USAGE with place, and
+ * those of the rooms below. */
 int run_mounts_read(struct stage *stage, const struct instruction *in, struct run_mounts *out,
                     struct error *err);
 int run_mounts_key(struct run_mounts *mounts, struct hasher *key, struct error *err);

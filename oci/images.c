@@ -154,7 +154,8 @@ int images_list(struct store *store, struct image_tag **items_out, size_t *len_o
     return 0;
 }
 
-/* Reads the document D: a manifest (CONFIG, LAYERS) or an index (INDEX). */
+/* Reads the document D: a manifest (CONFIG, LAYERS) or an index (INDEX). Its digest is verified, so
+ * what is wrong with it came from where the image came from. */
 static int read_document(struct store *store, const struct descriptor *d,
                          enum document_kind *kind_out, struct image *image,
                          struct image_index *index, struct error *err)
@@ -165,10 +166,10 @@ static int read_document(struct store *store, const struct descriptor *d,
         return -1;
     }
     if (bytes.len != d->size) {
-        return error_set(err, ERR_STORE, "%s has %zu bytes where its descriptor says %" PRIu64,
+        return error_set(err, ERR_REMOTE, "%s has %zu bytes where its descriptor says %" PRIu64,
                          digest_format(&d->digest, digest), bytes.len, d->size);
     }
-    if (document_parse(buf_text(&bytes), bytes.len, d->media_type, ERR_STORE, kind_out,
+    if (document_parse(buf_text(&bytes), bytes.len, d->media_type, ERR_REMOTE, kind_out,
                        &image->config, &image->layers, &image->layers_len, index, err) != 0) {
         return error_wrap(err, "%s", digest_format(&d->digest, digest));
     }
@@ -194,7 +195,7 @@ static int find_manifest(struct store *store, const struct descriptor *top,
             return -1;
         }
     }
-    return error_set(err, ERR_STORE, "the index is nested more than %d deep", NESTED_MAX);
+    return error_set(err, ERR_REMOTE, "the index is nested more than %d deep", NESTED_MAX);
 }
 
 static int read_config(struct store *store, struct image *image, struct error *err)
@@ -205,7 +206,7 @@ static int read_config(struct store *store, struct image *image, struct error *e
         return -1;
     }
     if (document_parse_config(buf_text(&bytes), bytes.len, image->layers, image->layers_len,
-                              ERR_STORE, &image->config_json, err) != 0) {
+                              ERR_REMOTE, &image->config_json, err) != 0) {
         return error_wrap(err, "%s", digest_format(&image->config.digest, digest));
     }
     return 0;

@@ -57,8 +57,8 @@ int images_find_id(struct store *store, const char *prefix, struct descriptor *t
 
 /* The image TOP: its manifest (of an index the one for PLATFORM, which may be NULL: this machine's)
  * and config from the store, verified. The layers' blobs need not be there. `origin` is where the
- * manifest is known to be. A blob that is missing is ERR_STORE, a damaged document ERR_STORE, a
- * platform that is not there ERR_USAGE. */
+ * manifest is known to be. A blob that is missing or damaged is ERR_STORE, a document that makes no
+ * sense ERR_REMOTE, a platform that is not there ERR_USAGE. */
 int images_load(struct store *store, const struct descriptor *top, const struct platform *platform,
                 struct image *out, struct error *err);
 

@@ -85,7 +85,7 @@ static void test_images__a_wrong_size_is_seen(void **state)
     top.size++;
     AUTO(image_release) struct image image = {0};
     assert_int_equal(images_load(f->store, &top, NULL, &image, &err), -1);
-    assert_int_equal(err.code, ERR_STORE);
+    assert_int_equal(err.code, ERR_REMOTE);
 }
 
 static void test_images__found_by_the_beginning_of_an_id(void **state)
