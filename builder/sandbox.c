@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "builder/sandbox_image.h"
 #include "builder/sandbox_internal.h"
 #include "builder/upper_diff.h"
 
@@ -83,10 +84,11 @@ int sandbox_spawn(const int *fds, size_t fds_len, const char *word, pid_t *pid_o
     posix_spawn_file_actions_init(&actions);
     int result = add_descriptors(&actions, fds, fds_len, copies, err);
     if (result == 0) {
-        int failed = posix_spawn(pid_out, "/proc/self/exe", &actions, NULL, argv, env);
+        char path[SANDBOX_IMAGE_PATH_SIZE];
+        int failed = posix_spawn(pid_out, sandbox_image_path(path), &actions, NULL, argv, env);
         if (failed) {
             errno = failed;
-            result = error_errno(err, ERR_ISOLATION, "start the sandbox (/proc/self/exe)");
+            result = error_errno(err, ERR_ISOLATION, "start the sandbox (%s)", path);
         }
     }
     posix_spawn_file_actions_destroy(&actions);
