@@ -200,7 +200,12 @@ static int interpret_whiteout(struct tar_reader *t, struct entry *entry, bool *s
     } else if (!strncmp(t->path, whiteout_prefix, strlen(whiteout_prefix)) ||
                strstr(t->path, "/.wh.")) {
         return tar_refuse(t, t->path, "it lies below a deletion", err);
+    } else {
+        return 0;
     }
+    /* A mark has no content, whatever its header says. */
+    t->padding += t->content;
+    t->content = 0;
     return 0;
 }
 

@@ -57,8 +57,8 @@ static void put_path(struct buf *out, const char *before, const char *path)
 
 static void put_entry(struct buf *out, const struct entry *e)
 {
-    buf_putc(out, (char)e->type);
-    buf_putc(out, (char)e->flags);
+    put_uint(out, e->type);
+    put_uint(out, e->flags);
     put_uint(out, e->mode);
     put_uint(out, e->uid);
     put_uint(out, e->gid);
@@ -189,7 +189,7 @@ static void get_entry(struct cursor *c, struct decoded *d, struct entry *e)
     get_path(c, d);
     e->path = d->path;
     e->type = (uint8_t)get_max(c, ENTRY_WHITEOUT);
-    e->flags = (uint8_t)get_uint(c);
+    e->flags = (uint8_t)get_max(c, UINT8_MAX);
     e->mode = (uint32_t)get_max(c, UINT32_MAX);
     e->uid = (uint32_t)get_max(c, UINT32_MAX);
     e->gid = (uint32_t)get_max(c, UINT32_MAX);
