@@ -1,4 +1,7 @@
-/* Scanning a folder: one readdir per folder and one stat per entry, relative to the folder. */
+/*
+ * Scanning a folder. This thread reads the folders, asks the filter and makes the entries; what
+ * each entry's stat says is looked up in batches by a pool (folder_stat.c), a round at a time.
+ */
 #include "oci/folder.h"
 
 #include <dirent.h>
@@ -18,11 +21,14 @@
 #include "base/memory.h"
 #include "oci/folder_internal.h"
 
+enum { ROUND_BATCHES = 64 };
+
 /* A folder found and not yet read, or read. */
 struct found_dir {
     char *path;
-    size_t parent;  /* index of the folder it lies in */
-    bool pending;   /* its own entry is added once something below it is kept */
+    size_t parent; /* index of the folder it lies in */
+    bool pending;  /* its own entry is added once something below it is kept */
+    bool has_xattrs;
     struct stat st; /* for that */
 };
 
@@ -45,12 +51,26 @@ struct scan {
     size_t inodes_cap;
     struct buf path;     /* of the entry at hand, relative */
     struct buf absolute; /* the same, absolute: for xattrs */
-    dev_t no_xattrs;     /* a device whose file system knows none */
-    bool has_no_xattrs;
+    struct pool *pool;
+    struct pool_group group;
+    struct stat_batch *batches[ROUND_BATCHES]; /* of this round; the last one is being filled */
+    size_t batches_len;
 };
+
+static void pool_wait_for_all(struct scan *scan)
+{
+    if (scan->pool) {
+        pool_wait(scan->pool, &scan->group);
+    }
+}
 
 static void scan_release(struct scan *scan)
 {
+    pool_wait_for_all(scan);
+    for (size_t i = 0; i < scan->batches_len; i++) {
+        stat_batch_freep(&scan->batches[i]);
+    }
+    pool_free(scan->pool);
     for (size_t i = 0; i < scan->dirs_len; i++) {
         free(scan->dirs[i].path);
     }
@@ -175,42 +195,22 @@ static int read_xattrs(const struct scan *scan, struct xattr_list *list, struct 
     return 0;
 }
 
-/* Whether the entry of PATH has any; sets scan->absolute. */
-static int has_xattrs(struct scan *scan, const char *path, const struct stat *st, bool *has_out,
-                      struct error *err)
-{
-    *has_out = false;
-    if (scan->has_no_xattrs && scan->no_xattrs == st->st_dev) {
-        return 0;
-    }
-    buf_clear(&scan->absolute);
-    buf_printf(&scan->absolute, "%s/%s", scan->source->path, path);
-    ssize_t size = llistxattr(scan->absolute.data, NULL, 0);
-    if (size < 0 && errno == ENOTSUP) {
-        scan->has_no_xattrs = true;
-        scan->no_xattrs = st->st_dev;
-    } else if (size < 0 && errno != ENOENT) {
-        return error_errno(err, ERR_USAGE, "list attributes of '%s'", scan->absolute.data);
-    }
-    *has_out = size > 0;
-    return 0;
-}
-
-/* Adds ENTRY with its extended attributes. */
-static int add_with_xattrs(struct scan *scan, struct entry *entry, const struct stat *st,
+/* Adds ENTRY, with its extended attributes if it has any. */
+static int add_with_xattrs(struct scan *scan, struct entry *entry, bool has_xattrs,
                            struct error *err)
 {
     if (tree_builder_len(scan->builder) >= LIMIT_ENTRIES) {
         return error_set(err, ERR_USAGE, "'%s' has more than %zu entries", scan->source->path,
                          LIMIT_ENTRIES);
     }
-    bool has = false;
-    if (has_xattrs(scan, entry->path, st, &has, err) != 0) {
-        return -1;
-    }
-    AUTO(xattr_list_freep) struct xattr_list *list = has ? mem_calloc(1, sizeof *list) : NULL;
-    if (list && read_xattrs(scan, list, err) != 0) {
-        return -1;
+    AUTO(xattr_list_freep) struct xattr_list *list = NULL;
+    if (has_xattrs) {
+        list = mem_calloc(1, sizeof *list);
+        buf_clear(&scan->absolute);
+        buf_printf(&scan->absolute, "%s/%s", scan->source->path, entry->path);
+        if (read_xattrs(scan, list, err) != 0) {
+            return -1;
+        }
     }
     entry->xattrs = list ? list->items : NULL;
     entry->xattrs_len = list ? list->len : 0;
@@ -237,7 +237,7 @@ static int add_parents(struct scan *scan, size_t index, struct error *err)
         struct entry entry;
         fill_entry(&entry, dir->path, &dir->st);
         entry.type = ENTRY_DIR;
-        if (add_with_xattrs(scan, &entry, &dir->st, err) != 0) {
+        if (add_with_xattrs(scan, &entry, dir->has_xattrs, err) != 0) {
             return -1;
         }
         index = dir->parent;
@@ -245,27 +245,10 @@ static int add_parents(struct scan *scan, size_t index, struct error *err)
     return 0;
 }
 
-static int add_symlink(struct scan *scan, int dirfd, const char *name, struct entry *entry,
-                       const struct stat *st, struct error *err)
-{
-    char target[LIMIT_LINK_BYTES + 1];
-    ssize_t len = readlinkat(dirfd, name, target, sizeof target);
-    if (len < 0) {
-        return fault(scan, "read link", entry->path, err);
-    }
-    if ((size_t)len == sizeof target) {
-        return error_set(err, ERR_USAGE, "link '%s/%s' is too long", scan->source->path,
-                         entry->path);
-    }
-    target[len] = '\0';
-    entry->type = ENTRY_SYMLINK;
-    entry->link = target;
-    return add_with_xattrs(scan, entry, st, err);
-}
-
-static int add_file(struct scan *scan, struct entry *entry, const struct stat *st,
+static int add_file(struct scan *scan, struct entry *entry, const struct stat_item *item,
                     struct error *err)
 {
+    const struct stat *st = &item->st;
     const char *first = st->st_nlink > 1 ? first_link(scan, entry->path, st) : NULL;
     if (first) {
         entry->type = ENTRY_HARDLINK;
@@ -277,55 +260,153 @@ static int add_file(struct scan *scan, struct entry *entry, const struct stat *s
     entry->size = (uint64_t)st->st_size;
     entry->source = &scan->source->base;
     entry->handle = folder_source_add(scan->source, entry->path, st);
-    return add_with_xattrs(scan, entry, st, err);
+    return add_with_xattrs(scan, entry, item->has_xattrs, err);
 }
 
-/* A folder: remembers it for reading; its entry is added now or when something below is kept. */
-static int add_dir(struct scan *scan, size_t parent, struct entry *entry, const struct stat *st,
-                   enum folder_verdict verdict, struct error *err)
+/* A folder: its entry is added now, or when something below it is kept. */
+static int add_dir(struct scan *scan, struct entry *entry, const struct stat_item *item,
+                   struct error *err)
+{
+    struct found_dir *dir = &scan->dirs[item->child];
+    dir->st = item->st;
+    dir->has_xattrs = item->has_xattrs;
+    dir->pending = item->verdict == FOLDER_ENTER;
+    if (dir->pending) {
+        return 0;
+    }
+    entry->type = ENTRY_DIR;
+    return add_with_xattrs(scan, entry, item->has_xattrs, err);
+}
+
+/* What the path of the entry NAME of the folder PARENT is: into scan->path. */
+static void set_path(struct scan *scan, const char *parent, const char *name)
+{
+    buf_clear(&scan->path);
+    if (parent[0]) {
+        buf_append(&scan->path, parent, strlen(parent));
+        buf_putc(&scan->path, '/');
+    }
+    buf_append(&scan->path, name, strlen(name));
+}
+
+static int add_item(struct scan *scan, const struct stat_batch *batch, const struct stat_item *item,
+                    struct error *err)
+{
+    const struct stat *st = &item->st;
+    struct entry entry;
+    if (item->gone || S_ISSOCK(st->st_mode)) {
+        return 0; /* a socket: nothing that an image could hold */
+    }
+    set_path(scan, item->dir_path, stat_item_name(batch, item));
+    fill_entry(&entry, scan->path.data, st);
+    if (item->verdict == FOLDER_KEEP && add_parents(scan, item->dir, err) != 0) {
+        return -1;
+    }
+    switch (st->st_mode & S_IFMT) {
+    case S_IFREG:
+        return add_file(scan, &entry, item, err);
+    case S_IFDIR:
+        return add_dir(scan, &entry, item, err);
+    case S_IFLNK:
+        entry.type = ENTRY_SYMLINK;
+        entry.link = item->link;
+        break;
+    case S_IFIFO:
+        entry.type = ENTRY_FIFO;
+        break;
+    default:
+        entry.type = S_ISCHR(st->st_mode) ? ENTRY_CHAR : ENTRY_BLOCK;
+        entry.rdev_major = major(st->st_rdev);
+        entry.rdev_minor = minor(st->st_rdev);
+    }
+    return add_with_xattrs(scan, &entry, item->has_xattrs, err);
+}
+
+/* Hands the last batch to the pool. */
+static void submit_batch(struct scan *scan)
+{
+    if (!scan->pool) {
+        scan->pool = pool_new(0);
+    }
+    pool_submit(scan->pool, &scan->group, stat_batch_run, scan->batches[scan->batches_len - 1]);
+}
+
+/* Ends a round: makes the entries of all its batches. */
+static int finish_round(struct scan *scan, struct error *err)
+{
+    if (scan->batches_len == 0) {
+        return 0;
+    }
+    if (scan->batches[scan->batches_len - 1]->len < STAT_BATCH_SIZE) {
+        /* Not handed over yet. A small folder needs no thread at all. */
+        stat_batch_run(scan->batches[scan->batches_len - 1]);
+    }
+    pool_wait_for_all(scan);
+    for (size_t i = 0; i < scan->batches_len; i++) {
+        const struct stat_batch *batch = scan->batches[i];
+        if (batch->err.code != ERR_NONE) {
+            *err = batch->err;
+            return -1;
+        }
+        for (size_t k = 0; k < batch->len; k++) {
+            if (add_item(scan, batch, &batch->items[k], err) != 0) {
+                return -1;
+            }
+        }
+    }
+    for (size_t i = 0; i < scan->batches_len; i++) {
+        stat_batch_freep(&scan->batches[i]);
+    }
+    scan->batches_len = 0;
+    return 0;
+}
+
+/* A free item in the round's last batch. */
+static int next_item(struct scan *scan, struct stat_batch **batch_out, struct error *err)
+{
+    struct stat_batch *last = scan->batches_len ? scan->batches[scan->batches_len - 1] : NULL;
+    if (last && last->len < STAT_BATCH_SIZE) {
+        *batch_out = last;
+        return 0;
+    }
+    if (scan->batches_len == ROUND_BATCHES && finish_round(scan, err) != 0) {
+        return -1;
+    }
+    *batch_out = stat_batch_new(scan->source);
+    scan->batches[scan->batches_len++] = *batch_out;
+    return 0;
+}
+
+/* A number for the folder whose path is in scan->path. */
+static size_t add_found_dir(struct scan *scan, size_t parent)
 {
     if (scan->dirs_len == scan->dirs_cap) {
         scan->dirs_cap *= 2;
         scan->dirs = mem_realloc(scan->dirs, scan->dirs_cap, sizeof *scan->dirs);
     }
-    scan->dirs[scan->dirs_len++] = (struct found_dir){.path = mem_strdup(entry->path),
-                                                      .parent = parent,
-                                                      .pending = verdict == FOLDER_ENTER,
-                                                      .st = *st};
-    if (verdict == FOLDER_ENTER) {
-        return 0;
-    }
-    entry->type = ENTRY_DIR;
-    return add_with_xattrs(scan, entry, st, err);
+    scan->dirs[scan->dirs_len] =
+        (struct found_dir){.path = mem_strdup(scan->path.data), .parent = parent};
+    return scan->dirs_len++;
 }
 
-static int add_entry(struct scan *scan, size_t dir, int dirfd, const char *name,
-                     const struct stat *st, enum folder_verdict verdict, struct error *err)
+static int queue_item(struct scan *scan, size_t dir, const char *name, bool is_dir,
+                      enum folder_verdict verdict, struct error *err)
 {
-    struct entry entry;
-    fill_entry(&entry, scan->path.data, st);
-    if (verdict == FOLDER_KEEP && !S_ISSOCK(st->st_mode) && add_parents(scan, dir, err) != 0) {
+    struct stat_batch *batch = NULL;
+    if (next_item(scan, &batch, err) != 0) {
         return -1;
     }
-    switch (st->st_mode & S_IFMT) {
-    case S_IFREG:
-        return add_file(scan, &entry, st, err);
-    case S_IFDIR:
-        return add_dir(scan, dir, &entry, st, verdict, err);
-    case S_IFLNK:
-        return add_symlink(scan, dirfd, name, &entry, st, err);
-    case S_IFCHR:
-    case S_IFBLK:
-        entry.type = S_ISCHR(st->st_mode) ? ENTRY_CHAR : ENTRY_BLOCK;
-        entry.rdev_major = major(st->st_rdev);
-        entry.rdev_minor = minor(st->st_rdev);
-        return add_with_xattrs(scan, &entry, st, err);
-    case S_IFIFO:
-        entry.type = ENTRY_FIFO;
-        return add_with_xattrs(scan, &entry, st, err);
-    default:
-        return 0; /* a socket: nothing that an image could hold */
+    batch->items[batch->len] = (struct stat_item){.dir = dir,
+                                                  .child = is_dir ? add_found_dir(scan, dir) : 0,
+                                                  .dir_path = scan->dirs[dir].path,
+                                                  .name = batch->names.len,
+                                                  .verdict = verdict,
+                                                  .is_dir = is_dir};
+    buf_append(&batch->names, name, strlen(name) + 1);
+    if (++batch->len == STAT_BATCH_SIZE) {
+        submit_batch(scan);
     }
+    return 0;
 }
 
 static enum folder_verdict judge(const struct scan *scan, bool is_dir)
@@ -337,36 +418,25 @@ static enum folder_verdict judge(const struct scan *scan, bool is_dir)
     return verdict == FOLDER_ENTER && !is_dir ? FOLDER_DROP : verdict;
 }
 
-/* One name that readdir() gave. */
+/* One name that readdir() gave. What is excluded costs no stat. */
 static int visit(struct scan *scan, size_t dir, int dirfd, const struct dirent *e,
                  struct error *err)
 {
-    const char *parent = scan->dirs[dir].path;
-    buf_clear(&scan->path);
-    buf_printf(&scan->path, "%s%s%s", parent, parent[0] ? "/" : "", e->d_name);
+    set_path(scan, scan->dirs[dir].path, e->d_name);
     if (scan->path.len > LIMIT_PATH_BYTES) {
         return error_set(err, ERR_USAGE, "a path in '%s' is longer than %zu bytes: %.200s...",
                          scan->source->path, LIMIT_PATH_BYTES, scan->path.data);
     }
-    /* What is excluded costs no stat where readdir tells folders from the rest. */
-    enum folder_verdict verdict = FOLDER_KEEP;
-    if (e->d_type != DT_UNKNOWN) {
-        verdict = judge(scan, e->d_type == DT_DIR);
-        if (verdict == FOLDER_DROP) {
-            return 0;
+    bool is_dir = e->d_type == DT_DIR;
+    if (e->d_type == DT_UNKNOWN) { /* a file system that does not tell */
+        struct stat st;
+        if (fstatat(dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+            return errno == ENOENT ? 0 : fault(scan, "stat", scan->path.data, err);
         }
+        is_dir = S_ISDIR(st.st_mode);
     }
-    struct stat st;
-    if (fstatat(dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-        return errno == ENOENT ? 0 : fault(scan, "stat", scan->path.data, err);
-    }
-    if (e->d_type == DT_UNKNOWN) {
-        verdict = judge(scan, S_ISDIR(st.st_mode));
-        if (verdict == FOLDER_DROP) {
-            return 0;
-        }
-    }
-    return add_entry(scan, dir, dirfd, e->d_name, &st, verdict, err);
+    enum folder_verdict verdict = judge(scan, is_dir);
+    return verdict == FOLDER_DROP ? 0 : queue_item(scan, dir, e->d_name, is_dir, verdict, err);
 }
 
 static void dir_closep(DIR **dir)
@@ -383,6 +453,10 @@ static int read_dir(struct scan *scan, size_t index, struct error *err)
     const char *path = scan->dirs[index].path;
     AUTO(fd_closep) int fd = -1;
     if (file_open_no_links(scan->source->fd, path, O_RDONLY | O_DIRECTORY, 0, &fd, err) != 0) {
+        if (err->sys_errno == ENOENT && index > 0) {
+            error_clear(err); /* deleted since its name was read */
+            return 0;
+        }
         err->code = ERR_USAGE;
         return error_wrap(err, "'%s'", scan->source->path);
     }
@@ -446,6 +520,9 @@ int folder_tree(const char *path, const struct folder_filter *filter, struct tre
         if (read_dir(&scan, i, err) != 0) {
             return -1;
         }
+    }
+    if (finish_round(&scan, err) != 0) {
+        return -1;
     }
     *out = tree_builder_finish(MEM_STEAL(scan.builder));
     return 0;

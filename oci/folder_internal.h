@@ -72,4 +72,37 @@ bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b);
 int folder_open_file(struct folder_source *source, uint64_t handle, int *fd_out,
                      struct stat *st_out, struct error *err);
 
+/* An entry that readdir() gave, and what its stat says. */
+struct stat_item {
+    size_t dir;           /* the scan's number of the folder it lies in */
+    size_t child;         /* the scan's number of it, if it is a folder */
+    const char *dir_path; /* borrowed; one string per folder */
+    size_t name;          /* offset into the batch's names */
+    enum folder_verdict verdict;
+    bool is_dir;
+    /* What stat_batch_run() fills: */
+    bool gone; /* deleted meanwhile: the rest is not filled */
+    bool has_xattrs;
+    char *link; /* a symbolic link's target */
+    struct stat st;
+};
+
+enum { STAT_BATCH_SIZE = 256 };
+
+/* Items that are looked at in one go, on any thread. */
+struct stat_batch {
+    struct folder_source *source; /* borrowed */
+    struct buf names;
+    struct stat_item items[STAT_BATCH_SIZE];
+    size_t len;
+    struct error err; /* set where it failed; the items from there on are not filled */
+};
+
+struct stat_batch *stat_batch_new(struct folder_source *source);
+void stat_batch_freep(struct stat_batch **batch);
+const char *stat_item_name(const struct stat_batch *batch, const struct stat_item *item);
+
+/* A task of a pool: looks at all items of the struct stat_batch ARG. */
+void stat_batch_run(void *arg);
+
 #endif

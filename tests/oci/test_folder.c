@@ -327,23 +327,24 @@ static void test_folder__a_damaged_cache_is_no_cache(void **state)
 static void test_folder__many_files_in_parallel(void **state)
 {
     struct fixture *f = *state;
-    enum { FILES = 500 };
+    enum { FILES = 17000 }; /* more than one round of a scan */
     for (int i = 0; i < FILES; i++) {
         char path[64];
         char text[64];
-        snprintf(path, sizeof path, "d%d/f%03d", i % 7, i);
+        snprintf(path, sizeof path, "d%d/f%05d", i % 7, i);
         snprintf(text, sizeof text, "text %d", i);
         put(f, path, text);
     }
     AUTO(pool_freep) struct pool *pool = pool_new(4);
     AUTO(tree_unrefp) struct tree *tree = scan(f, NULL);
     struct error err = {0};
+    assert_int_equal(tree_len(tree), FILES + 7);
     assert_int_equal(tree_hash_files(tree, 0, tree_len(tree), f->store, pool, &err), 0);
     for (int i = 0; i < FILES; i++) {
         char path[64];
         char text[64];
         struct digest expected;
-        snprintf(path, sizeof path, "d%d/f%03d", i % 7, i);
+        snprintf(path, sizeof path, "d%d/f%05d", i % 7, i);
         snprintf(text, sizeof text, "text %d", i);
         digest_of(text, strlen(text), &expected);
         assert_true(digest_equal(&tree_find(tree, path)->digest, &expected));
