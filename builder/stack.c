@@ -2,8 +2,10 @@
 #include "builder/stack.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
+#include "base/path.h"
 
 void stack_init(struct stack *stack, struct store *store, struct registry *registry)
 {
@@ -100,6 +102,69 @@ int stack_tree(struct stack *stack, struct tree **out, struct error *err)
     return 0;
 }
 
+static int merge_up_to(struct stack *stack, size_t count, struct tree **out, struct error *err)
+{
+    AUTO(tree_unrefp) struct tree *merged = tree_empty();
+    for (size_t i = 0; i < count; i++) {
+        struct tree *diff = NULL;
+        if (stack_layer(stack, i, &diff, err) != 0) {
+            return -1;
+        }
+        struct tree *more = tree_merge(merged, diff);
+        tree_unref(merged);
+        merged = more;
+    }
+    *out = MEM_STEAL(merged);
+    return 0;
+}
+
+static void add_with_parents(struct tree_builder *b, const struct tree *merged, const char *path)
+{
+    AUTO(mem_freep) char *at = mem_strdup(path);
+    while (at[0]) {
+        const struct entry *entry = tree_find(merged, at);
+        if (entry && entry->type == ENTRY_DIR) {
+            tree_builder_add(b, entry);
+        }
+        char *up = path_parent(at);
+        free(at);
+        at = up;
+    }
+}
+
+/* Layer INDEX has files in folders that it has no entries for. An overlay would show such a folder
+ * as the layer's unpacked form has it; what it really is, the layers below say. One more layer
+ * with nothing but these folders puts that right. */
+static int unpack_implied_folders(struct stack *stack, size_t index, enum unpack_style style,
+                                  const struct strlist *implied, struct strlist *out,
+                                  struct error *err)
+{
+    AUTO(tree_unrefp) struct tree *merged = NULL;
+    if (merge_up_to(stack, index + 1, &merged, err) != 0) {
+        return -1;
+    }
+    struct tree_builder *b = tree_builder_new();
+    for (size_t i = 0; i < implied->len; i++) {
+        add_with_parents(b, merged, implied->items[i]);
+    }
+    AUTO(tree_unrefp) struct tree *folders = tree_builder_finish(b);
+    if (tree_len(folders) == 0) {
+        return 0;
+    }
+    struct digest chain;
+    char hex[DIGEST_HEX_SIZE];
+    struct layer layer = {0};
+    char *path = NULL;
+    chain_id(stack->layers, index + 1, &chain);
+    AUTO(mem_freep) char *name = mem_printf("implied folders of %s", digest_hex(&chain, hex));
+    digest_of(name, strlen(name), &layer.diff_id);
+    if (unpack_layer(stack->store, &layer, folders, style, &path, err) != 0) {
+        return -1;
+    }
+    strlist_take(out, path);
+    return 0;
+}
+
 int stack_unpack(struct stack *stack, enum unpack_style style, struct strlist *out,
                  struct error *err)
 {
@@ -113,6 +178,12 @@ int stack_unpack(struct stack *stack, enum unpack_style style, struct strlist *o
             return -1;
         }
         strlist_take(out, path);
+        AUTO(strlist_release) struct strlist implied = {0};
+        if (unpack_implied(stack->store, path, &implied, err) != 0 ||
+            (i > 0 && implied.len > 0 &&
+             unpack_implied_folders(stack, i, style, &implied, out, err) != 0)) {
+            return -1;
+        }
     }
     return 0;
 }

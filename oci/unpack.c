@@ -4,15 +4,20 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/cancel.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/memory.h"
+#include "base/path.h"
 #include "oci/tar_read.h"
 #include "oci/unpack_internal.h"
+
+#define IMPLIED_MAX (256 * MIB)
 
 /* Passes a layer's tar on to the tar reader and hashes it, to the last byte of the stream. */
 struct tee {
@@ -124,6 +129,37 @@ static int write_blob(struct store *store, const struct layer *layer, struct unp
     return check_diff_id(&tee, layer, err);
 }
 
+/* Notes the folders that no entry spoke of in the file TEMP/implied, each ended by a zero byte. */
+static int note_implied(struct store *store, const struct unpacker *u, const char *temp,
+                        struct error *err)
+{
+    const struct strlist *implied = unpacker_implied(u);
+    AUTO(mem_freep) char *path = mem_printf("%s/implied", temp);
+    AUTO(buf_release) struct buf text = BUF_INIT(0);
+    for (size_t i = 0; i < implied->len; i++) {
+        buf_append(&text, implied->items[i], strlen(implied->items[i]) + 1);
+    }
+    if (text.len == 0) {
+        return 0;
+    }
+    return file_write_atomic(store_fd(store), path, text.data, text.len, 0644, false, err);
+}
+
+int unpack_implied(struct store *store, const char *path, struct strlist *out, struct error *err)
+{
+    AUTO(mem_freep) char *folder = path_parent(path);
+    AUTO(mem_freep) char *name = mem_printf("%s/implied", folder);
+    AUTO(buf_release) struct buf text = BUF_INIT(IMPLIED_MAX);
+    bool found = false;
+    if (file_read(store_fd(store), name, IMPLIED_MAX, &text, &found, err) != 0) {
+        return -1;
+    }
+    for (size_t at = 0; at < text.len; at += strlen(text.data + at) + 1) {
+        strlist_add(out, text.data + at);
+    }
+    return 0;
+}
+
 /* Writes the files into the folder TEMP/root. */
 static int write_root(struct store *store, const struct layer *layer, struct tree *diff,
                       enum unpack_style style, const char *temp, int64_t stamp, struct error *err)
@@ -141,7 +177,10 @@ static int write_root(struct store *store, const struct layer *layer, struct tre
     if (unpacker_add(u, &top, NULL, err) != 0) {
         return -1;
     }
-    return diff ? unpack_write_tree(u, diff, err) : write_blob(store, layer, u, err);
+    if ((diff ? unpack_write_tree(u, diff, err) : write_blob(store, layer, u, err)) != 0) {
+        return -1;
+    }
+    return note_implied(store, u, temp, err);
 }
 
 static int unpack_new(struct store *store, const struct layer *layer, struct tree *diff,

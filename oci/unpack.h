@@ -4,6 +4,7 @@
 #ifndef SLIPWAY_OCI_UNPACK_H
 #define SLIPWAY_OCI_UNPACK_H
 
+#include "base/strlist.h"
 #include "oci/layer.h"
 
 enum unpack_style {
@@ -39,6 +40,11 @@ int unpack_adopt(struct store *store, const struct digest *diff_id, enum unpack_
  * alone). */
 #define UNPACK_OWNER_XATTR "user.slipway.owner"
 void unpack_owner_read(const void *value, size_t size, uint32_t *uid, uint32_t *gid);
+
+/* The folders of the unpacked layer PATH (as unpack_layer() gave it) that its layer has no entries
+ * for: they belong to root with mode 0755 there, whatever they are in the layers below. Added to
+ * OUT. */
+int unpack_implied(struct store *store, const char *path, struct strlist *out, struct error *err);
 
 /* Writes TREE into the existing folder DIRFD, which must be empty or is merged into. */
 int unpack_tree(struct tree *tree, int dirfd, enum unpack_style style, enum timestamps timestamps,

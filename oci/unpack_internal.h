@@ -2,6 +2,7 @@
 #ifndef SLIPWAY_OCI_UNPACK_INTERNAL_H
 #define SLIPWAY_OCI_UNPACK_INTERNAL_H
 
+#include "base/strlist.h"
 #include "oci/unpack.h"
 
 struct unpacker;
@@ -24,6 +25,9 @@ int unpacker_add(struct unpacker *u, const struct entry *entry,
 
 /* Sets the modes and times of folders. */
 int unpacker_finish(struct unpacker *u, struct error *err);
+
+/* The folders that were made although no entry spoke of them. Borrowed. */
+const struct strlist *unpacker_implied(const struct unpacker *u);
 
 /* Writes all of TREE and finishes. */
 int unpack_write_tree(struct unpacker *u, struct tree *tree, struct error *err);

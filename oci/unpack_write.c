@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/path.h"
+#include "base/strlist.h"
 #include "oci/unpack_internal.h"
 
 enum { COPY_BYTES = 128 * 1024 };
@@ -39,7 +40,8 @@ struct unpacker {
     char *parent; /* path of the folder that `parent_fd` is, NULL: none */
     int parent_fd;
     struct hasher *hasher;
-    char *space; /* COPY_BYTES */
+    struct strlist implied; /* folders that no entry spoke of so far */
+    char *space;            /* COPY_BYTES */
 };
 
 struct unpacker *unpacker_new(int rootfd, enum unpack_style style, int64_t stamp,
@@ -67,6 +69,7 @@ void unpacker_freep(struct unpacker **u)
     }
     fd_closep(&(*u)->parent_fd);
     hasher_freep(&(*u)->hasher);
+    strlist_release(&(*u)->implied);
     free((*u)->folders);
     free((*u)->parent);
     free((*u)->space);
@@ -181,8 +184,25 @@ static int make_implied(struct unpacker *u, const char *path, struct error *err)
     }
     if (made) {
         add_late(u, path, 0755, empty_time(u));
+        strlist_add(&u->implied, path);
     }
     return 0;
+}
+
+const struct strlist *unpacker_implied(const struct unpacker *u)
+{
+    return &u->implied;
+}
+
+/* An entry for a folder that was made without one. */
+static void no_longer_implied(struct unpacker *u, const char *path)
+{
+    for (size_t i = 0; i < u->implied.len; i++) {
+        if (strcmp(u->implied.items[i], path) == 0) {
+            strlist_remove(&u->implied, i);
+            return;
+        }
+    }
 }
 
 /* The folder that PATH lies in, made if it is missing. */
@@ -414,6 +434,7 @@ static int add_folder(struct unpacker *u, int dir, const struct entry *entry, st
         set_attributes(u, fd, entry, err) != 0) {
         return -1;
     }
+    no_longer_implied(u, entry->path);
     add_late(u, entry->path, entry->mode, time_of(u, entry, NULL));
     return 0;
 }
