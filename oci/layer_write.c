@@ -14,6 +14,7 @@
 #include "base/cancel.h"
 #include "base/memory.h"
 #include "oci/layer_internal.h"
+#include "oci/layer_reuse.h"
 #include "oci/tar_write.h"
 #include "oci/tree_index.h"
 
@@ -25,6 +26,8 @@ struct slot {
     struct buf raw;
     struct buf packed;
     uint32_t crc;
+    struct digest raw_digest;
+    bool is_hashed; /* raw_digest is known */
     bool failed;
     struct error error;
 };
@@ -44,7 +47,9 @@ struct layer_write {
     struct writer *out;
     struct hasher *hasher; /* of the tar */
     struct gzip_check check;
+    uint64_t written;           /* bytes of the blob */
     struct tree_builder *index; /* NULL: not wanted */
+    struct layer_reuse *reuse;  /* NULL: not wanted */
 };
 
 static void layer_write_init(struct layer_write *job, struct pool *pool, struct tree *diff,
@@ -79,6 +84,7 @@ static void layer_write_release(struct layer_write *job)
     layer_codec_freep(&job->codec);
     hasher_freep(&job->hasher);
     tree_builder_freep(&job->index);
+    layer_reuse_freep(&job->reuse);
 }
 
 /* Packs (unless it is there already) and compresses one block. */
@@ -92,6 +98,13 @@ static int make_block(struct slot *slot, struct error *err)
         return 0;
     }
     slot->crc = gzip_crc(slot->raw.data, slot->raw.len);
+    slot->is_hashed = job->reuse && slot->raw.len >= LAYER_REUSE_MIN;
+    if (slot->is_hashed) {
+        digest_of(slot->raw.data, slot->raw.len, &slot->raw_digest);
+        if (layer_reuse_find(job->reuse, &slot->raw_digest, slot->raw.len, &slot->packed)) {
+            return 0;
+        }
+    }
     return layer_codec_block(job->codec, slot->raw.data, slot->raw.len, &slot->packed, err);
 }
 
@@ -152,6 +165,11 @@ static int take_slot(struct layer_write *job, struct error *err)
         index_block(job, &slot->block);
     }
     const struct buf *bytes = layer_codec_is_none(job->codec) ? &slot->raw : &slot->packed;
+    if (slot->is_hashed) {
+        layer_reuse_note(job->reuse, &slot->raw_digest, slot->raw.len, job->written, bytes->data,
+                         bytes->len);
+    }
+    job->written += bytes->len;
     return writer_write(job->out, bytes->data, bytes->len, err);
 }
 
@@ -181,8 +199,57 @@ static void start_slot(struct layer_write *job, struct slot *slot)
     }
 }
 
+/* A large file whose time comes from its content, which must be known before its header is written.
+ */
+struct prehash {
+    struct layer_write *job;
+    size_t index;
+    bool failed;
+    struct error error;
+};
+
+static void run_prehash(void *arg)
+{
+    struct prehash *task = arg;
+    struct digest digest;
+    task->failed = layer_notes_digest(task->job->notes, task->index, &digest, &task->error) != 0;
+}
+
+/* Hashes all such files side by side. */
+static int hash_large(struct layer_write *job, struct error *err)
+{
+    AUTO(mem_freep) struct prehash *tasks = NULL;
+    size_t count = 0;
+    for (size_t i = 0; job->pool && i < tree_len(job->diff); i++) {
+        const struct entry *entry = tree_at(job->diff, i);
+        if (entry->type == ENTRY_FILE && entry->size > LAYER_LARGE_BYTES &&
+            !(entry->flags & ENTRY_HAS_DIGEST) &&
+            layer_time_needs_content(entry, job->timestamps)) {
+            tasks = mem_realloc(tasks, count + 1, sizeof *tasks);
+            tasks[count++] = (struct prehash){.job = job, .index = i};
+        }
+    }
+    struct pool_group group = POOL_GROUP_INIT;
+    for (size_t i = 0; i < count; i++) {
+        pool_submit(job->pool, &group, run_prehash, &tasks[i]);
+    }
+    if (count > 0) {
+        pool_wait(job->pool, &group);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (tasks[i].failed) {
+            *err = tasks[i].error;
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int write_blocks(struct layer_write *job, struct error *err)
 {
+    if (hash_large(job, err) != 0) {
+        return -1;
+    }
     bool more = true;
     while (more) {
         struct slot *slot = NULL;
@@ -213,6 +280,7 @@ static int write_all(struct layer_write *job, struct error *err)
 {
     AUTO(buf_release) struct buf ends = BUF_INIT(0);
     layer_codec_head(job->codec, &ends);
+    job->written = ends.len;
     if (writer_write(job->out, ends.data, ends.len, err) != 0 || write_blocks(job, err) != 0) {
         return -1;
     }
@@ -276,6 +344,9 @@ static int finish(struct layer_write *job, struct store *store, struct blob_writ
                                      err) != 0) {
         return -1;
     }
+    if (!known && layer_reuse_save(job->reuse, &layer.blob.digest, err) != 0) {
+        return -1;
+    }
     AUTO(tree_unrefp) struct tree *index = tree_builder_finish(MEM_STEAL(job->index));
     if (tree_index_save(store, &layer.diff_id, index, err) != 0 ||
         (!known && save_record(store, name, &layer.blob, err) != 0)) {
@@ -295,6 +366,7 @@ int layer_write(struct store *store, struct pool *pool, struct tree *diff,
     AUTO(layer_write_release) struct layer_write job;
     layer_write_init(&job, pool, diff, options, blob_writer_stream(blob));
     job.index = tree_builder_new();
+    job.reuse = layer_reuse_new(store, job.codec);
     if (write_all(&job, err) != 0) {
         return -1;
     }
