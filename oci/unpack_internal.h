@@ -26,7 +26,7 @@ int unpacker_add(struct unpacker *u, const struct entry *entry,
 /* Sets the modes and times of folders. */
 int unpacker_finish(struct unpacker *u, struct error *err);
 
-/* The folders that were made although no entry spoke of them. Borrowed. */
+/* After unpacker_finish(): the folders that were made although no entry spoke of them. Borrowed. */
 const struct strlist *unpacker_implied(const struct unpacker *u);
 
 /* Writes all of TREE and finishes. */

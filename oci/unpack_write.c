@@ -26,6 +26,7 @@ struct late_folder {
     uint32_t mode;
     int64_t mtime;
     size_t order; /* of two with the same path, the later counts */
+    bool implied; /* no entry speaks of it */
 };
 
 struct unpacker {
@@ -77,14 +78,15 @@ void unpacker_freep(struct unpacker **u)
     *u = NULL;
 }
 
-static void add_late(struct unpacker *u, const char *path, uint32_t mode, int64_t mtime)
+static void add_late(struct unpacker *u, const char *path, uint32_t mode, int64_t mtime,
+                     bool implied)
 {
     if (u->folders_len == u->folders_cap) {
         u->folders_cap = u->folders_cap ? u->folders_cap * 2 : 64;
         u->folders = mem_realloc(u->folders, u->folders_cap, sizeof *u->folders);
     }
     u->folders[u->folders_len] =
-        (struct late_folder){mem_strdup(path), mode, mtime, u->folders_len};
+        (struct late_folder){mem_strdup(path), mode, mtime, u->folders_len, implied};
     u->folders_len++;
 }
 
@@ -183,8 +185,7 @@ static int make_implied(struct unpacker *u, const char *path, struct error *err)
         return -1;
     }
     if (made) {
-        add_late(u, path, 0755, empty_time(u));
-        strlist_add(&u->implied, path);
+        add_late(u, path, 0755, empty_time(u), true);
     }
     return 0;
 }
@@ -192,17 +193,6 @@ static int make_implied(struct unpacker *u, const char *path, struct error *err)
 const struct strlist *unpacker_implied(const struct unpacker *u)
 {
     return &u->implied;
-}
-
-/* An entry for a folder that was made without one. */
-static void no_longer_implied(struct unpacker *u, const char *path)
-{
-    for (size_t i = 0; i < u->implied.len; i++) {
-        if (strcmp(u->implied.items[i], path) == 0) {
-            strlist_remove(&u->implied, i);
-            return;
-        }
-    }
 }
 
 /* The folder that PATH lies in, made if it is missing. */
@@ -425,7 +415,7 @@ static int add_folder(struct unpacker *u, int dir, const struct entry *entry, st
     }
     if (entry->mode == UINT32_MAX) {
         if (made) {
-            add_late(u, entry->path, 0755, empty_time(u));
+            add_late(u, entry->path, 0755, empty_time(u), true);
         }
         return 0;
     }
@@ -434,8 +424,7 @@ static int add_folder(struct unpacker *u, int dir, const struct entry *entry, st
         set_attributes(u, fd, entry, err) != 0) {
         return -1;
     }
-    no_longer_implied(u, entry->path);
-    add_late(u, entry->path, entry->mode, time_of(u, entry, NULL));
+    add_late(u, entry->path, entry->mode, time_of(u, entry, NULL), false);
     return 0;
 }
 
@@ -543,7 +532,7 @@ static int add_root(struct unpacker *u, const struct entry *entry, struct error 
     if (set_attributes(u, u->root, entry, err) != 0) {
         return -1;
     }
-    add_late(u, "", entry->mode, time_of(u, entry, NULL));
+    add_late(u, "", entry->mode, time_of(u, entry, NULL), false);
     return 0;
 }
 
@@ -615,6 +604,9 @@ int unpacker_finish(struct unpacker *u, struct error *err)
         const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = folder->mtime}};
         if (fchmod(fd, folder->mode & 07777) != 0 || futimens(fd, times) != 0) {
             return error_errno(err, ERR_STORE, "set mode and time of '%s'", folder->path);
+        }
+        if (folder->implied) {
+            strlist_add(&u->implied, folder->path);
         }
     }
     return 0;
