@@ -106,6 +106,17 @@ static void add_whole(const struct reader *r, struct span rest, struct strlist *
     }
 }
 
+/* Whether it would be JSON but for a "\\u0000", which no argument of a program can hold. */
+static bool has_zero(const char *text, size_t len)
+{
+    json_error_t ignored;
+    AUTO(json_freep) json_t *array = NULL;
+    if (memmem(text, len, "\\u0000", 6)) {
+        array = json_loadb(text, len, JSON_ALLOW_NUL, &ignored);
+    }
+    return array != NULL;
+}
+
 /* Reads a JSON array of strings. What is no JSON is left to the shell form; an array that holds
  * something else is an error, as it cannot be meant so. */
 static int read_json(const struct reader *r, struct span rest, struct instruction *in,
@@ -118,6 +129,11 @@ static int read_json(const struct reader *r, struct span rest, struct instructio
     struct error ignored = {0};
     if (json_parse(r->text + rest.start, rest.end - rest.start, LIMIT_DOCKERFILE_BYTES, in->keyword,
                    ERR_USAGE, &array, &ignored) != 0) {
+        if (has_zero(r->text + rest.start, rest.end - rest.start)) {
+            return reader_fail(r, rest.start, rest.end - rest.start, err,
+                               "%s: an argument cannot hold a zero byte (\\u0000)",
+                               instruction_name(in->type));
+        }
         return 0;
     }
     for (size_t i = 0; i < json_array_size(array); i++) {

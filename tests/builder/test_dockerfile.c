@@ -287,6 +287,7 @@ static void test_dockerfile__errors_have_a_place(void **state)
         {"FROM x\nVOLUME [\"\"]", "is empty", 2, 8, 4},
         {"FROM x\nUSER", "USER needs", 2, 1, 4},
         {"FROM x\nCMD [\"a\", 1]", "only strings; item 2", 2, 5, 8},
+        {"FROM x\nCMD [\"\\u0000\"]", "zero byte", 2, 5, 10},
         {"FROM x\nHEALTHCHECK", "needs CMD", 2, 1, 11},
         {"FROM x\nHEALTHCHECK CMD", "command is missing", 2, 13, 3},
         {"FROM x\nHEALTHCHECK NONE x", "takes no arguments", 2, 13, 6},
