@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/memory.h"
 #include "base/path.h"
@@ -176,14 +177,31 @@ static void add_normalised(struct tree_builder *b, const struct work_tree *w,
     tree_builder_add(b, &entry);
 }
 
+/* Whether PATH or a folder above it has a .git: only then is the library worth its start, which
+ * reads all certificates of the system. */
+static bool has_dot_git(const char *path)
+{
+    struct stat st;
+    AUTO(mem_freep) char *at = realpath(path, NULL);
+    while (at && at[0]) {
+        AUTO(mem_freep) char *name = mem_printf("%s/.git", at);
+        if (lstat(name, &st) == 0) {
+            return true;
+        }
+        *strrchr(at, '/') = '\0';
+    }
+    return at && lstat("/.git", &st) == 0;
+}
+
 int git_normalise_folder(const char *path, struct tree *tree, bool *is_work_tree_out,
                          int64_t *commit_time_out, struct tree **out, struct error *err)
 {
     AUTO(work_tree_release) struct work_tree w = {0};
-    if (git_library_init(err)) {
+    bool possible = has_dot_git(path) || getenv("GIT_DIR");
+    if (possible && git_library_init(err) != 0) {
         return -1;
     }
-    if (!find_work_tree(path, &w)) {
+    if (!possible || !find_work_tree(path, &w)) {
         *is_work_tree_out = false;
         *commit_time_out = 0;
         *out = tree_ref(tree);
