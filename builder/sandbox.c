@@ -309,7 +309,8 @@ static int read_diff(struct store *store, const struct run *run, const struct ti
     return upper_diff(&diff, out, err);
 }
 
-static int check_rung(enum sandbox_rung *rung_out, struct error *err)
+/* *NOTE_OUT (the caller's): what makes this rung weaker than it could be, or NULL. */
+static int check_rung(enum sandbox_rung *rung_out, char **note_out, struct error *err)
 {
     AUTO(mem_freep) char *why = NULL;
     if (sandbox_probe(rung_out, &why, err) != 0) {
@@ -319,6 +320,7 @@ static int check_rung(enum sandbox_rung *rung_out, struct error *err)
         return error_set(err, ERR_ISOLATION, "no isolation for RUN: %s",
                          why ? why : "not inside a user namespace");
     }
+    *note_out = MEM_STEAL(why);
     return 0;
 }
 
@@ -356,7 +358,8 @@ int sandbox_run(struct store *store, const struct sandbox_spec *spec, struct san
     if (cancel_requested()) {
         return cancel_error(err);
     }
-    if (check_rung(&job.rung, err) != 0 || store_temp_dir(store, &work, err) != 0) {
+    AUTO(mem_freep) char *note = NULL;
+    if (check_rung(&job.rung, &note, err) != 0 || store_temp_dir(store, &work, err) != 0) {
         return -1;
     }
     job.work = work;
@@ -365,6 +368,11 @@ int sandbox_run(struct store *store, const struct sandbox_spec *spec, struct san
         struct error ignored = {0};
         file_remove_tree(store_fd(store), work, &ignored);
         return -1;
+    }
+    if (result->exit_status != 0 && note) {
+        /* Likely the reason: a chown or setuid that only this rung refuses. */
+        AUTO(mem_freep) char *tail = result->tail;
+        result->tail = mem_printf("%s%sslipway: note: %s", tail, tail[0] ? "\n" : "", note);
     }
     return 0;
 }

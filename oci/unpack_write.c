@@ -451,13 +451,21 @@ static int add_symlink(struct unpacker *u, int dir, const struct entry *entry, s
     return dress(u, dir, entry, err);
 }
 
+static int no_target(const struct entry *entry, struct error *err)
+{
+    return error_set(err, ERR_REMOTE, "hard link to '%s', which is not in this layer", entry->link);
+}
+
 static int add_hardlink(struct unpacker *u, int dir, const struct entry *entry, struct error *err)
 {
     const char *name = path_name(entry->path);
     AUTO(mem_freep) char *parent = path_parent(entry->link);
     AUTO(fd_closep) int from = -1;
     if (file_open_no_links(u->root, parent, O_PATH | O_DIRECTORY, 0, &from, err) != 0) {
-        return error_wrap(err, "hard link to '%s'", entry->link);
+        int why = err->sys_errno;
+        return why == ENOENT || why == ENOTDIR || why == ELOOP
+                   ? no_target(entry, err)
+                   : error_wrap(err, "hard link to '%s'", entry->link);
     }
     if (strcmp(entry->link, entry->path) == 0) {
         return error_set(err, ERR_REMOTE, "a hard link to itself");
@@ -473,8 +481,7 @@ static int add_hardlink(struct unpacker *u, int dir, const struct entry *entry, 
         return -1;
     }
     if (errno == ENOENT) {
-        return error_set(err, ERR_REMOTE, "hard link to '%s', which is not in this layer",
-                         entry->link);
+        return no_target(entry, err);
     }
     return error_errno(err, ERR_STORE, "hard link to '%s'", entry->link);
 }

@@ -168,12 +168,22 @@ static void run_call(struct call *call)
     OK(sandbox_run(setting.store, &call->spec, &call->result, &err));
 }
 
+/* A failing RUN of a user without subordinate ids ends with a word about them. */
+static void cut_note(char *tail)
+{
+    char *note = strstr(tail, "slipway: note: this user has no subordinate ids");
+    if (note) {
+        note[note > tail ? -1 : 0] = '\0';
+    }
+}
+
 /* Runs SCRIPT, which must end with STATUS and print OUTPUT (its last lines without the newline). */
 static void expect(const char *script, int status, const char *output)
 {
     AUTO(release) struct call call;
     prepare(&call, script);
     run_call(&call);
+    cut_note(call.result.tail);
     assert_string_equal(call.result.tail, output);
     assert_int_equal(call.result.exit_status, status);
 }
@@ -224,6 +234,7 @@ static void test_sandbox__a_missing_command_is_127(void **state)
     call.argv[1] = NULL;
     run_call(&call);
     assert_int_equal(call.result.exit_status, 127);
+    cut_note(call.result.tail);
     assert_string_equal(call.result.tail,
                         "slipway: cannot execute 'nothing-here': No such file or directory");
 }
