@@ -45,6 +45,18 @@ static void folders_release(struct folders *f)
     free(f->lowers);
 }
 
+/* Whether the same layer lies above LOWER once more: it then says all that LOWER does, and
+ * overlayfs takes each folder only once. */
+static bool is_repeated(const struct sandbox_spec *spec, const char *const *lower)
+{
+    for (const char *const *above = lower + 1; above < spec->lowers + spec->lowers_len; above++) {
+        if (strcmp(*above, *lower) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int open_folders(const struct sandbox_job *job, struct sandbox_root *root, struct folders *f,
                         struct error *err)
 {
@@ -62,11 +74,15 @@ static int open_folders(const struct sandbox_job *job, struct sandbox_root *root
     size_t count = job->spec.lowers_len;
     f->lowers = mem_calloc(count + 2, sizeof *f->lowers);
     for (size_t i = 0; i < count; i++) {
-        if (file_open(store, job->spec.lowers[count - 1 - i], O_PATH | O_DIRECTORY, 0,
-                      &f->lowers[i + 1], err) != 0) {
+        const char *const *lower = &job->spec.lowers[count - 1 - i];
+        if (is_repeated(&job->spec, lower)) {
+            continue;
+        }
+        if (file_open(store, *lower, O_PATH | O_DIRECTORY, 0, &f->lowers[f->lowers_len + 1], err) !=
+            0) {
             return -1;
         }
-        f->lowers_len = i + 1;
+        f->lowers_len++;
     }
     return 0;
 }

@@ -546,6 +546,24 @@ static void test_sandbox__many_layers(void **state)
     }
 }
 
+static void test_sandbox__the_same_layer_twice(void **state)
+{
+    (void)state;
+    AUTO(release) struct call call;
+    AUTO(mem_freep) char *path = NULL;
+    AUTO(fd_closep) int dir = open_temp(&path);
+    write_file(dir, "between", "x", 0644);
+    AUTO(mem_freep) char *between = adopt("between", path);
+    const char *const lowers[] = {setting.base, setting.base, between, setting.base};
+    prepare(&call, "cat /between /opt/a/one; rm /opt/a/one");
+    call.spec.lowers = lowers;
+    call.spec.lowers_len = ARRAY_LEN(lowers);
+    run_call(&call);
+    assert_string_equal(call.result.tail, "x1");
+    AUTO(mem_freep) char *found = describe(call.result.diff);
+    assert_string_equal(found, "[d opt]\n[d opt/a]\nw opt/a/one\n");
+}
+
 static void test_sandbox__no_layers_at_all(void **state)
 {
     (void)state;
@@ -651,6 +669,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_sandbox__a_target_that_is_a_link_is_followed_inside),
         cmocka_unit_test(test_sandbox__kept_upper_has_stamped_times),
         cmocka_unit_test(test_sandbox__many_layers),
+        cmocka_unit_test(test_sandbox__the_same_layer_twice),
         cmocka_unit_test(test_sandbox__no_layers_at_all),
         cmocka_unit_test(test_sandbox__deep_folders),
         cmocka_unit_test(test_sandbox__nothing_left_in_the_store),
