@@ -27,6 +27,7 @@ struct git_auth {
     struct error error; /* why a callback refused, if code is set */
 };
 
+/* Begins anew, with nothing asked and nothing tried. */
 void git_auth_init(struct git_auth *auth, const struct git_url *url);
 void git_auth_release(struct git_auth *auth);
 

@@ -49,6 +49,7 @@ int git_url_parse(const char *text, struct git_url *out, struct error *err);
 int git_url_resolve(const struct git_url *base, const char *text, struct git_url *out,
                     struct error *err);
 
+/* A copy of all parts; release it too. */
 void git_url_copy(const struct git_url *from, struct git_url *out);
 void git_url_release(struct git_url *url);
 
