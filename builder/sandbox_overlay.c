@@ -4,11 +4,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -31,6 +33,7 @@ static int fail_config(int fs, const char *what, struct error *err)
         return error_errno(err, ERR_ISOLATION, "overlay: %s", what);
     }
     log[got] = '\0';
+    log[strcspn(log, "\n")] = '\0';
     return error_errno(err, ERR_ISOLATION, "overlay: %s: %s", what, log + 2);
 }
 
@@ -129,20 +132,47 @@ static int mount_by_options(const struct overlay_layers *layers, int *mount_out,
     return 0;
 }
 
+/* Both ways were refused: what a person can do about it. */
+static int explain_refusal(const struct overlay_layers *layers, const struct error *first,
+                           struct error *err)
+{
+    struct statfs fs;
+    if (layers->upper < 0 || fstatfs(layers->upper, &fs) != 0) {
+        *err = *first;
+        return -1;
+    }
+    const char *kind = fs.f_type == OVERLAYFS_SUPER_MAGIC ? "overlayfs"
+                       : fs.f_type == NFS_SUPER_MAGIC     ? "NFS"
+                       : fs.f_type == FUSE_SUPER_MAGIC    ? "FUSE"
+                                                          : NULL;
+    if (!kind) {
+        *err = *first;
+        return -1;
+    }
+    return error_set(
+        err, ERR_ISOLATION,
+        "the store lies on %s, which cannot hold what a RUN writes: set SLIPWAY_HOME to "
+        "a folder on ext4, xfs, btrfs or tmpfs (in a container: a volume)",
+        kind);
+}
+
 int overlay_mount(const struct overlay_layers *layers, int *mount_out, struct error *err)
 {
     AUTO(fd_closep) int fs = fsopen("overlay", FSOPEN_CLOEXEC);
     if (fs < 0) {
         return error_errno(err, ERR_ISOLATION, "overlay: open the file system");
     }
-    /* Asked with a first layer: only kernels since 6.8 know the name. */
     struct error first = {0};
     if (configure(fs, layers, &first) != 0) {
-        if (first.sys_errno == EINVAL && strstr(first.text, "overlay: lowerdir+")) {
-            return mount_by_options(layers, mount_out, err);
+        /* EINVAL: from 6.5 to 6.7 at the option, before that only by the mount itself. */
+        if (first.sys_errno != EINVAL) {
+            *err = first;
+            return -1;
         }
-        *err = first;
-        return -1;
+        if (mount_by_options(layers, mount_out, err) == 0) {
+            return 0;
+        }
+        return err->sys_errno == EINVAL ? explain_refusal(layers, &first, err) : -1;
     }
     int mount = fsmount(fs, FSMOUNT_CLOEXEC, 0);
     if (mount < 0) {
