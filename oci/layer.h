@@ -35,14 +35,17 @@ int64_t layer_time_of(const struct digest *content);
 
 struct layer_options {
     enum compression compression;
-    int level; /* 0: the default of the method */
+    int level; /* 0: the default of the method (gzip 5 of libdeflate, zstd 3) */
     enum timestamps timestamps;
 };
 
 /* Writes DIFF. When its diff id turns out to be known in this compression and level, the blob that
  * is there is used. Fills OUT (blob descriptor with OCI media type, and diff id), and saves the
  * layer's record and tree index. Errors of reading content name the entry's path. POOL does the
- * compressing. Memory is bounded whatever the size. */
+ * compressing. Memory is bounded whatever the size: some 4 MiB for each of 2 * threads + 2 blocks.
+ * Compressed blocks of layers written before are copied where their raw bytes are the same
+ * (oci/layer_reuse.h). What a layer cannot say (names ".wh.X", ENTRY_OPAQUE, hard links to nothing)
+ * is ERR_STEP. */
 int layer_write(struct store *store, struct pool *pool, struct tree *diff,
                 const struct layer_options *options, struct layer *out, struct error *err);
 
@@ -52,8 +55,9 @@ int layer_write_tar(struct tree *diff, enum timestamps timestamps, struct writer
 
 /* The tree of a layer that lies in the store: from its index, else by inflating the blob once
  * (which verifies the diff id) and saving the index. Entries' contents are readable (through an
- * inflated copy under tars/, made when first needed). Corrupt or hostile layers: ERR_REMOTE naming
- * the entry. */
+ * inflated copy under tars/, made when first needed); STORE must outlive the tree. ENTRY_HAS_DIGEST
+ * is set where this store wrote the layer itself: a short cut, not a promise. No entry is
+ * ENTRY_TIME_VOLATILE. Corrupt or hostile layers: ERR_REMOTE naming the entry. */
 int layer_tree(struct store *store, const struct layer *layer, struct tree **out,
                struct error *err);
 

@@ -9,8 +9,8 @@
 #include "base/memory.h"
 #include "oci/layer_internal.h"
 
-/* libdeflate's level 5 comes to the size of zlib's level 6 (the peers' default) in a third of its time;
- * level 6 takes a sixth longer for 0.7 % less. See tests/bench/bench_layer.c. */
+/* libdeflate's level 5 comes to the size of zlib's level 6 (the peers' default) in a third of its
+ * time; level 6 takes a sixth longer for 0.7 % less. See tests/bench/bench_layer.c. */
 enum { GZIP_DEFAULT_LEVEL = 5, GZIP_MAX_LEVEL = 12, ZSTD_DEFAULT_LEVEL = 3, ZSTD_MAX_LEVEL = 19 };
 
 struct layer_codec {

@@ -23,7 +23,8 @@
 #include "oci/deflate_walk.h"
 #include "oci/layer.h"
 
-/* With BENCH_CPU in the environment processor time is measured, for machines that others use too. */
+/* With BENCH_CPU in the environment processor time is measured, for machines that others use too.
+ */
 static clockid_t clock_id = CLOCK_MONOTONIC;
 
 static double now(void)
