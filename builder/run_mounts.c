@@ -154,34 +154,38 @@ int run_mounts_read(struct stage *stage, const struct instruction *in, struct ru
     return 0;
 }
 
-static int key_source(struct run_mounts *m, struct tree *tree, struct hasher *key,
-                      struct error *err)
+static int key_source(struct run_mounts *m, struct tree *tree, const char *where,
+                      struct step_key *key, struct error *err)
 {
     struct build *build = m->stage->build;
-    if (tree_hash_files(tree, 0, tree_len(tree), build->store, build->pool, err) != 0) {
+    const size_t len = tree_len(tree);
+    if (tree_hash_files(tree, 0, len, build->store, build->pool, err) != 0) {
         return -1;
     }
-    for (size_t i = 0; i < tree_len(tree); i++) {
-        step_key_entry(key, tree_at(tree, i)->path, tree_at(tree, i),
+    step_key_data(key, "the number of files mounted", &len, sizeof len);
+    for (size_t i = 0; i < len; i++) {
+        step_key_entry(key, where, tree_at(tree, i)->path, tree_at(tree, i),
                        build->request->layer.timestamps);
     }
     return 0;
 }
 
-int run_mounts_key(struct run_mounts *m, struct hasher *key, struct error *err)
+int run_mounts_key(struct run_mounts *m, struct step_key *key, struct error *err)
 {
+    step_key_data(key, "the number of mounts", &m->len, sizeof m->len);
     for (size_t i = 0; i < m->len; i++) {
         const struct run_mount *mount = &m->parsed[i];
         const uint64_t numbers[] = {mount->readonly, mount->has_uid,   mount->has_gid,
                                     mount->has_mode, mount->uid,       mount->gid,
                                     mount->mode,     mount->size_bytes};
-        hasher_add_text(key, mount_type_name(mount->type));
-        hasher_add_text(key, m->targets[i]);
-        hasher_add_text(key, mount->env);
-        hasher_add_text(
-            key, mount->type == MOUNT_BIND || mount->type == MOUNT_TMPFS ? NULL : mount_id(mount));
-        hasher_add_field(key, numbers, sizeof numbers);
-        if (mount->type == MOUNT_BIND && key_source(m, m->sources[i], key, err) != 0) {
+        bool named = mount->type != MOUNT_BIND && mount->type != MOUNT_TMPFS;
+        step_key_text(key, "a mount's type", mount_type_name(mount->type));
+        step_key_text(key, "a mount's target", m->targets[i]);
+        step_key_text(key, "a mount's variable", mount->env);
+        step_key_text(key, "a mount's id", named ? mount_id(mount) : NULL);
+        step_key_data(key, "a mount's options", numbers, sizeof numbers);
+        if (mount->type == MOUNT_BIND &&
+            key_source(m, m->sources[i], mount->source ? mount->source : "", key, err) != 0) {
             return -1;
         }
     }

@@ -33,7 +33,7 @@ struct run_mounts {
  * those of the rooms below. */
 int run_mounts_read(struct stage *stage, const struct instruction *in, struct run_mounts *out,
                     struct error *err);
-int run_mounts_key(struct run_mounts *mounts, struct hasher *key, struct error *err);
+int run_mounts_key(struct run_mounts *mounts, struct step_key *key, struct error *err);
 int run_mounts_prepare(struct run_mounts *mounts, struct error *err);
 int run_mounts_scan(const struct run_mounts *mounts, struct tree *diff, struct error *err);
 void run_mounts_release(struct run_mounts *mounts);

@@ -12,6 +12,7 @@
 #include "builder/build_internal.h"
 #include "builder/expand.h"
 #include "builder/step_cache.h"
+#include "builder/step_key.h"
 
 enum stage_status { STAGE_IDLE, STAGE_RUNNING, STAGE_DONE, STAGE_FAILED };
 
@@ -63,7 +64,7 @@ char *stage_path(const struct stage *stage, const char *path);
 struct step {
     const struct instruction *in;
     const char *created_by; /* the line of history, and the display's after [stage n/m] */
-    struct hasher *key;     /* all that it depends on; stage_step() finishes it */
+    struct step_key *key;   /* all that it depends on; stage_step() finishes it */
     bool no_cache;          /* run it in any case */
     bool exclusive;         /* builds of several processes that need it do it once */
     /* Makes the difference, which is the caller's; NULL or empty: nothing changed. NUMBER is the
@@ -79,7 +80,7 @@ struct step {
 int stage_step(struct stage *stage, const struct step *step, struct error *err);
 
 /* Begins a step's key on the stage's layers. */
-struct hasher *stage_key(struct stage *stage, const char *what);
+struct step_key *stage_key(struct stage *stage, const char *what);
 
 /* The instructions, by kind. */
 int stage_meta(struct stage *stage, const struct instruction *in, struct error *err);

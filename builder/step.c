@@ -6,7 +6,7 @@
 #include "builder/stage.h"
 #include "oci/config.h"
 
-struct hasher *stage_key(struct stage *stage, const char *what)
+struct step_key *stage_key(struct stage *stage, const char *what)
 {
     struct digest chain;
     stack_chain(&stage->stack, &chain);
@@ -125,7 +125,7 @@ int stage_step(struct stage *stage, const struct step *step, struct error *err)
     AUTO(tree_unrefp) struct tree *diff = NULL;
     bool cached = false;
     uint64_t number = build_step_number(stage->build);
-    hasher_finish(step->key, &key);
+    step_key_finish(step->key, &key);
     stage->step++;
     post_start(stage, number, step->in);
     if (find_or_make(stage, step, &key, number, &result, &diff, &cached, err) != 0) {

@@ -1,4 +1,4 @@
-/* The cache of steps: keys and records. */
+/* The cache of steps: records by key. */
 #include "builder/step_cache.h"
 
 #include <string.h>
@@ -6,59 +6,6 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/memory.h"
-
-/* Raised when the meaning of a key or the bytes of a layer change: old records are then not found.
- */
-#define KEY_VERSION "slipway step 1"
-
-struct hasher *step_key_new(const struct digest *chain, const struct layer_options *options,
-                            const char *what)
-{
-    const int how[] = {(int)options->compression, options->level, (int)options->timestamps};
-    struct hasher *key = hasher_new();
-    hasher_add_text(key, KEY_VERSION);
-    hasher_add_field(key, chain->bytes, sizeof chain->bytes);
-    hasher_add_field(key, how, sizeof how);
-    hasher_add_text(key, what);
-    return key;
-}
-
-/* A file that a stage just wrote and the same file out of that stage's cached layer must look the
- * same: so not the flag counts but the time that comes of it. */
-static int64_t time_of(const struct entry *entry, enum timestamps timestamps)
-{
-    if (timestamps == TIMES_KEEP || !(entry->flags & ENTRY_TIME_VOLATILE)) {
-        return entry->mtime;
-    }
-    bool content = timestamps == TIMES_CONTENT && entry->type == ENTRY_FILE;
-    struct digest digest = entry->digest;
-    if (content && entry->size == 0) {
-        digest_of("", 0, &digest);
-    }
-    return content ? layer_time_of(&digest) : TIME_BASE;
-}
-
-void step_key_entry(struct hasher *key, const char *name, const struct entry *link,
-                    enum timestamps timestamps)
-{
-    const struct entry *entry = entry_inode(link);
-    const uint64_t numbers[] = {
-        entry->type,       entry->mode,       entry->uid,
-        entry->gid,        entry->rdev_major, entry->rdev_minor,
-        entry->xattrs_len, entry->size,       (uint64_t)time_of(entry, timestamps)};
-    hasher_add_text(key, name);
-    hasher_add_field(key, numbers, sizeof numbers);
-    if (link->type == ENTRY_SYMLINK || link->type == ENTRY_HARDLINK) {
-        hasher_add_text(key, link->link);
-    }
-    for (uint32_t i = 0; i < entry->xattrs_len; i++) {
-        hasher_add_text(key, entry->xattrs[i].name);
-        hasher_add_field(key, entry->xattrs[i].value, entry->xattrs[i].size);
-    }
-    if (entry->type == ENTRY_FILE && entry->size > 0) {
-        hasher_add_field(key, entry->digest.bytes, sizeof entry->digest.bytes);
-    }
-}
 
 static bool read_descriptor(const json_t *json, struct descriptor *out)
 {

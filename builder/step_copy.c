@@ -164,8 +164,21 @@ static int read_source(struct copy_step *c, const char *written, struct error *e
 struct keying {
     struct copy_step *c;
     const struct copy_item *item;
-    struct hasher *key;
+    struct step_key *key;
+    const char *where; /* what paths are relative to */
 };
+
+/* What --chown and --chmod override does not count: ENTRY as it will be. */
+static void override(const struct copy_step *c, struct entry *entry)
+{
+    if (c->chown_text && c->chown_text[0]) {
+        entry->uid = 0;
+        entry->gid = 0;
+    }
+    if (c->plan.chmod && entry->type != ENTRY_SYMLINK) {
+        entry->mode = chmod_apply(c->plan.chmod, entry->mode, entry->type == ENTRY_DIR);
+    }
+}
 
 static int key_entry(void *ctx, size_t index, const struct entry *entry, const char *relative,
                      struct error *err)
@@ -180,7 +193,16 @@ static int key_entry(void *ctx, size_t index, const struct entry *entry, const c
             return -1;
         }
     }
-    step_key_entry(k->key, relative, tree_at(tree, index), build->request->layer.timestamps);
+    struct entry seen = *entry;
+    struct entry file = *inode;
+    if (!k->item->archive) {
+        override(k->c, &seen);
+        override(k->c, &file);
+    }
+    if (seen.type == ENTRY_HARDLINK) {
+        seen.target = &file;
+    }
+    step_key_entry(k->key, k->where, relative, &seen, build->request->layer.timestamps);
     return 0;
 }
 
@@ -200,15 +222,16 @@ static int hash_source(struct copy_step *c, const struct copy_item *item,
                        : 0;
 }
 
-static int key_item(struct copy_step *c, const struct copy_item *item, struct hasher *key,
+static int key_item(struct copy_step *c, const struct copy_item *item, struct step_key *key,
                     struct error *err)
 {
     struct keying keying = {.c = c, .item = item, .key = key};
-    hasher_add_text(key, item->archive ? "archive" : "files");
+    step_key_text(key, "the sources", item->archive ? "archive" : "files");
     for (size_t i = 0; i < item->sources.len; i++) {
         const struct copy_source *source = &item->sources.items[i];
-        hasher_add_text(key, path_name(source->name));
-        hasher_add_text(key, source->below);
+        keying.where = source->path;
+        step_key_text(key, "the sources' names", path_name(source->name));
+        step_key_text(key, "the sources' folders", source->below);
         if (hash_source(c, item, source, err) != 0 ||
             copy_visit(item->tree, source, &c->plan, key_entry, &keying, err) != 0) {
             return -1;
@@ -217,21 +240,21 @@ static int key_item(struct copy_step *c, const struct copy_item *item, struct ha
     return 0;
 }
 
-static int make_key(struct copy_step *c, struct hasher **out, struct error *err)
+static int make_key(struct copy_step *c, struct step_key **out, struct error *err)
 {
     static const struct digest nothing;
     const struct layer_options *layer = &c->stage->build->request->layer;
     /* A linked layer does not depend on what lies below, unless a name is to be looked up there. */
     bool alone = c->link && (!c->chown_text || account_is_numeric(c->chown_text));
-    AUTO(hasher_freep)
-    struct hasher *key =
+    AUTO(step_key_freep)
+    struct step_key *key =
         alone ? step_key_new(&nothing, layer, "COPY --link") : stage_key(c->stage, "COPY");
-    hasher_add_text(key, c->dest);
-    hasher_add_text(key, c->chown_text);
-    hasher_add_text(key, instruction_flag(c->in, "chmod"));
-    hasher_add_field(key, &c->chmod, sizeof c->chmod);
-    hasher_add_field(key, &c->plan.parents, sizeof c->plan.parents);
-    hasher_add_field(key, &c->link, sizeof c->link);
+    step_key_text(key, "the destination", c->dest);
+    step_key_text(key, "--chown", c->chown_text);
+    step_key_text(key, "--chmod", instruction_flag(c->in, "chmod"));
+    step_key_data(key, "--chmod", &c->chmod, sizeof c->chmod);
+    step_key_data(key, "--parents", &c->plan.parents, sizeof c->plan.parents);
+    step_key_data(key, "--link", &c->link, sizeof c->link);
     for (size_t i = 0; i < c->items_len; i++) {
         if (key_item(c, &c->items[i], key, err) != 0) {
             return -1;
@@ -384,7 +407,7 @@ static int copy_all(struct copy_step *c, struct error *err)
             return -1;
         }
     }
-    AUTO(hasher_freep) struct hasher *key = NULL;
+    AUTO(step_key_freep) struct step_key *key = NULL;
     if (make_key(c, &key, err) != 0) {
         return -1;
     }

@@ -107,27 +107,37 @@ static void read_env(struct run_step *r)
     }
 }
 
-static int make_key(struct run_step *r, struct hasher **out, struct error *err)
+/* NAME=VALUE as an input that explanations call "variable NAME". */
+static void key_variable(struct step_key *key, const char *variable)
+{
+    AUTO(mem_freep) char *name = mem_strdup(variable);
+    *strchrnul(name, '=') = '\0';
+    AUTO(mem_freep) char *label = mem_printf("variable %s", name);
+    step_key_text(key, label, variable);
+}
+
+static int make_key(struct run_step *r, struct step_key **out, struct error *err)
 {
     struct stage *stage = r->stage;
-    AUTO(hasher_freep) struct hasher *key = stage_key(stage, "RUN");
+    AUTO(step_key_freep) struct step_key *key = stage_key(stage, "RUN");
     const bool alone = r->network == NETWORK_NONE;
+    const struct strlist *hosts = &stage->build->request->add_hosts;
+    step_key_data(key, "the number of words", &r->argv.len, sizeof r->argv.len);
     for (size_t i = 0; i < r->argv.len; i++) {
-        hasher_add_text(key, r->argv.items[i]);
+        step_key_text(key, "the command", r->argv.items[i]);
     }
-    hasher_add_text(key, NULL);
-    hasher_add_text(key, r->script);
+    step_key_text(key, "the here-document", r->script);
+    step_key_data(key, "the number of variables", &r->env.len, sizeof r->env.len);
     for (size_t i = 0; i < r->env.len; i++) {
-        hasher_add_text(key, r->env.items[i]);
+        key_variable(key, r->env.items[i]);
     }
-    hasher_add_text(key, NULL);
-    hasher_add_text(key, config_get_text(stage->config, "User"));
-    hasher_add_text(key, stage->workdir);
-    hasher_add_field(key, &alone, sizeof alone);
-    for (size_t i = 0; i < stage->build->request->add_hosts.len; i++) {
-        hasher_add_text(key, stage->build->request->add_hosts.items[i]);
+    step_key_text(key, "USER", config_get_text(stage->config, "User"));
+    step_key_text(key, "WORKDIR", stage->workdir);
+    step_key_data(key, "--network", &alone, sizeof alone);
+    step_key_data(key, "the number of --add-host", &hosts->len, sizeof hosts->len);
+    for (size_t i = 0; i < hosts->len; i++) {
+        step_key_text(key, "--add-host", hosts->items[i]);
     }
-    hasher_add_text(key, NULL);
     if (run_mounts_key(&r->mounts, key, err) != 0) {
         return -1;
     }
@@ -271,7 +281,7 @@ static char *history_line(const struct run_step *r)
 
 static int run_step(struct run_step *r, struct error *err)
 {
-    AUTO(hasher_freep) struct hasher *key = NULL;
+    AUTO(step_key_freep) struct step_key *key = NULL;
     if (read_command(r, err) != 0 || read_flags(r, err) != 0 ||
         run_mounts_read(r->stage, r->in, &r->mounts, err) != 0) {
         return -1;

@@ -53,9 +53,9 @@ int stage_workdir(struct stage *stage, const struct instruction *in, struct erro
     AUTO(mem_freep) char *path = mem_printf("/%s", joined);
     AUTO(mem_freep) char *line = mem_printf("WORKDIR %s", path);
     struct workdir w = {.stage = stage, .path = path};
-    AUTO(hasher_freep) struct hasher *key = stage_key(stage, "WORKDIR");
-    hasher_add_text(key, path);
-    hasher_add_text(key, config_get_text(stage->config, "User"));
+    AUTO(step_key_freep) struct step_key *key = stage_key(stage, "WORKDIR");
+    step_key_text(key, "the path", path);
+    step_key_text(key, "USER", config_get_text(stage->config, "User"));
     struct step step = {.in = in, .created_by = line, .key = key, .make = make_workdir, .ctx = &w};
     if (stage_step(stage, &step, err) != 0) {
         return -1;
