@@ -168,7 +168,7 @@ int sandbox_main(int argc, char **argv)
         return 2; /* called by hand, or our parent died before it could take us along */
     }
     if (argc > 3 && strcmp(argv[3], SANDBOX_PROBE) == 0) {
-        return sandbox_probe_main();
+        _exit(sandbox_probe_main());
     }
     for (int fd = SANDBOX_FD_JOB; fd < SANDBOX_FDS; fd++) {
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
@@ -176,5 +176,7 @@ int sandbox_main(int argc, char **argv)
         }
     }
     close_range(SANDBOX_FDS, ~0U, 0);
-    return run_job();
+    /* Nothing is left to be written, and what runs at a normal exit may want threads, which a
+     * process that left its pid namespace cannot have. */
+    _exit(run_job());
 }
