@@ -231,34 +231,21 @@ static struct tree *filtered(struct tree *whole, const struct ignore *ignore)
     return tree_builder_finish(MEM_STEAL(b));
 }
 
-/* TREE with everything owned by root: whose files they are on this machine is nobody's business. */
-static struct tree *owned_by_root(const struct tree *tree)
-{
-    struct tree_builder *b = tree_builder_new();
-    for (size_t i = 0; i < tree_len(tree); i++) {
-        struct entry entry = *tree_at(tree, i);
-        entry.uid = 0;
-        entry.gid = 0;
-        tree_builder_add(b, &entry);
-    }
-    return tree_builder_finish(b);
-}
-
 static int scan_folder(struct context *c, struct tree **out, struct error *err)
 {
     struct folder_filter filter = {.judge = judge, .ctx = c->ignore};
+    /* Whose files they are on this machine is nobody's business; git knows no attributes. */
+    struct folder_options options = {.filter = c->ignore ? &filter : NULL,
+                                     .store = c->store,
+                                     .root_owned = true,
+                                     .no_xattrs = c->in_git};
     AUTO(tree_unrefp) struct tree *raw = NULL;
-    if (folder_tree(c->folder, c->ignore ? &filter : NULL, &raw, err) != 0) {
+    if (folder_tree(c->folder, &options, &raw, err) != 0) {
         return -1;
     }
     bool in_git = false;
     int64_t time = 0;
-    AUTO(tree_unrefp) struct tree *normal = NULL;
-    if (git_normalise_folder(c->folder, raw, &in_git, &time, &normal, err) != 0) {
-        return -1;
-    }
-    *out = in_git ? MEM_STEAL(normal) : owned_by_root(raw);
-    return 0;
+    return git_normalise_folder(c->folder, raw, &in_git, &time, out, err);
 }
 
 static int make_tree(struct context *c, struct error *err)

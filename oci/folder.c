@@ -41,7 +41,7 @@ struct inode_path {
 
 struct scan {
     struct folder_source *source;
-    const struct folder_filter *filter;
+    const struct folder_options *options;
     struct tree_builder *builder;
     struct found_dir *dirs; /* grows while they are read in order */
     size_t dirs_len;
@@ -218,13 +218,15 @@ static int add_with_xattrs(struct scan *scan, struct entry *entry, bool has_xatt
     return 0;
 }
 
-static void fill_entry(struct entry *entry, const char *path, const struct stat *st)
+static void fill_entry(const struct scan *scan, struct entry *entry, const char *path,
+                       const struct stat *st)
 {
+    bool root_owned = scan->options->root_owned;
     *entry = (struct entry){.path = path,
                             .mtime = st->st_mtim.tv_sec,
                             .mode = st->st_mode & 07777,
-                            .uid = st->st_uid,
-                            .gid = st->st_gid,
+                            .uid = root_owned ? 0 : st->st_uid,
+                            .gid = root_owned ? 0 : st->st_gid,
                             .flags = ENTRY_TIME_VOLATILE};
 }
 
@@ -235,7 +237,7 @@ static int add_parents(struct scan *scan, size_t index, struct error *err)
         struct found_dir *dir = &scan->dirs[index];
         dir->pending = false;
         struct entry entry;
-        fill_entry(&entry, dir->path, &dir->st);
+        fill_entry(scan, &entry, dir->path, &dir->st);
         entry.type = ENTRY_DIR;
         if (add_with_xattrs(scan, &entry, dir->has_xattrs, err) != 0) {
             return -1;
@@ -259,7 +261,12 @@ static int add_file(struct scan *scan, struct entry *entry, const struct stat_it
     entry->type = ENTRY_FILE;
     entry->size = (uint64_t)st->st_size;
     entry->source = &scan->source->base;
-    entry->handle = folder_source_add(scan->source, entry->path, st);
+    entry->handle = folder_source_add(scan->source, entry->path, st, item->known,
+                                      item->has_xattrs || item->xattrs_unknown);
+    if (item->known && entry->size > 0) {
+        entry->digest = item->known->digest;
+        entry->flags |= ENTRY_HAS_DIGEST;
+    }
     return add_with_xattrs(scan, entry, item->has_xattrs, err);
 }
 
@@ -298,7 +305,7 @@ static int add_item(struct scan *scan, const struct stat_batch *batch, const str
         return 0; /* a socket: nothing that an image could hold */
     }
     set_path(scan, item->dir_path, stat_item_name(batch, item));
-    fill_entry(&entry, scan->path.data, st);
+    fill_entry(scan, &entry, scan->path.data, st);
     if (item->verdict == FOLDER_KEEP && add_parents(scan, item->dir, err) != 0) {
         return -1;
     }
@@ -372,7 +379,7 @@ static int next_item(struct scan *scan, struct stat_batch **batch_out, struct er
     if (scan->batches_len == ROUND_BATCHES && finish_round(scan, err) != 0) {
         return -1;
     }
-    *batch_out = stat_batch_new(scan->source);
+    *batch_out = stat_batch_new(scan->source, scan->options->no_xattrs);
     scan->batches[scan->batches_len++] = *batch_out;
     return 0;
 }
@@ -411,10 +418,11 @@ static int queue_item(struct scan *scan, size_t dir, const char *name, bool is_d
 
 static enum folder_verdict judge(const struct scan *scan, bool is_dir)
 {
-    if (!scan->filter || !scan->filter->judge) {
+    const struct folder_filter *filter = scan->options->filter;
+    if (!filter || !filter->judge) {
         return FOLDER_KEEP;
     }
-    enum folder_verdict verdict = scan->filter->judge(scan->filter->ctx, scan->path.data, is_dir);
+    enum folder_verdict verdict = filter->judge(filter->ctx, scan->path.data, is_dir);
     return verdict == FOLDER_ENTER && !is_dir ? FOLDER_DROP : verdict;
 }
 
@@ -496,20 +504,31 @@ static int open_root(const char *path, struct folder_source **out, struct error 
     if (strcmp(absolute, "/") == 0) {
         absolute[0] = '\0'; /* so that "%s/%s" is right for it too */
     }
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        error_errno(err, ERR_USAGE, "open folder '%s'", path);
+        free(absolute);
+        return -1;
+    }
     *out = folder_source_new(fd_steal(&fd), absolute);
+    (*out)->device = st.st_dev;
     return 0;
 }
 
-int folder_tree(const char *path, const struct folder_filter *filter, struct tree **out,
+int folder_tree(const char *path, const struct folder_options *options, struct tree **out,
                 struct error *err)
 {
-    AUTO(scan_release) struct scan scan = {.filter = filter, .dirs_cap = 64};
+    static const struct folder_options none = {0};
+    AUTO(scan_release) struct scan scan = {.options = options ? options : &none, .dirs_cap = 64};
     if (open_root(path, &scan.source, err) != 0) {
         return -1;
     }
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     scan.source->scanned_ns = now.tv_sec * (int64_t)1000000000 + now.tv_nsec;
+    if (scan.options->store) {
+        folder_cache_load(scan.source, scan.options->store);
+    }
     scan.builder = tree_builder_new();
     scan.dirs = mem_calloc(scan.dirs_cap, sizeof *scan.dirs);
     scan.dirs[scan.dirs_len++] = (struct found_dir){.path = mem_strdup("")};

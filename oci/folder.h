@@ -21,11 +21,22 @@ struct folder_filter {
     void *ctx;
 };
 
+/* How a folder is looked at; all zero is fine. */
+struct folder_options {
+    const struct folder_filter *filter; /* NULL: keep all */
+    /* Whose stat cache tells the digests of files that did not change since they were last hashed,
+     * and that they have no xattrs, so that nobody need ask. NULL: none. */
+    struct store *store;
+    bool root_owned; /* owners are 0:0 in place of those on disk */
+    bool no_xattrs;  /* leave extended attributes out */
+};
+
 /* Scans PATH without following links. Ownership and modes are as on disk, all times
  * ENTRY_TIME_VOLATILE, sockets are skipped. User xattrs and security.capability are read. Hard
  * links inside become ENTRY_HARDLINK. Entries' source reads through openat2 beneath the folder
- * (RESOLVE_NO_SYMLINKS); handle is private. ERR_USAGE where PATH is no folder. */
-int folder_tree(const char *path, const struct folder_filter *filter, struct tree **out,
+ * (RESOLVE_NO_SYMLINKS); handle is private. Files that the stat cache knows have ENTRY_HAS_DIGEST.
+ * OPTIONS may be NULL. ERR_USAGE where PATH is no folder. */
+int folder_tree(const char *path, const struct folder_options *options, struct tree **out,
                 struct error *err);
 
 /* Fills the digests of the files at [FIRST, END) of TREE which a folder_tree() made (others are

@@ -16,7 +16,7 @@
 #include "oci/folder_internal.h"
 
 #define KIND_STAT "stat"
-#define CACHE_MAGIC "slipway-stat 1 "
+#define CACHE_MAGIC "slipway-stat 2 "
 
 enum { COUNT_DIGITS = 10 };
 
@@ -30,6 +30,8 @@ struct stored_item {
     int64_t ctime_ns;
     uint32_t path;
     uint32_t path_len;
+    uint32_t may_have_xattrs;
+    uint32_t unused;
     uint8_t digest[DIGEST_BYTES];
 };
 
@@ -66,12 +68,33 @@ static void parse_cache(struct folder_source *source)
                                           .size = item.size,
                                           .mtime_ns = item.mtime_ns,
                                           .ctime_ns = item.ctime_ns};
+        file->may_have_xattrs = item.may_have_xattrs != 0;
         memcpy(file->digest.bytes, item.digest, DIGEST_BYTES);
     }
 }
 
-/* The lock is held. */
-static void read_cache(struct folder_source *source, struct store *store)
+static size_t slot_of(const struct folder_source *source, uint64_t inode)
+{
+    return (size_t)(inode * 0x9E3779B97F4A7C15U >> 32) & (source->cache_slots_cap - 1);
+}
+
+static void fill_slots(struct folder_source *source)
+{
+    source->cache_slots_cap = 64;
+    while (source->cache_slots_cap < source->cache_len * 2) {
+        source->cache_slots_cap *= 2;
+    }
+    source->cache_slots = mem_calloc(source->cache_slots_cap, sizeof *source->cache_slots);
+    for (size_t i = 0; i < source->cache_len; i++) {
+        size_t at = slot_of(source, source->cache[i].stamp.inode);
+        while (source->cache_slots[at]) {
+            at = (at + 1) & (source->cache_slots_cap - 1);
+        }
+        source->cache_slots[at] = (uint32_t)(i + 1);
+    }
+}
+
+void folder_cache_load(struct folder_source *source, struct store *store)
 {
     bool found = false;
     struct error ignored = {0};
@@ -81,24 +104,32 @@ static void read_cache(struct folder_source *source, struct store *store)
                          &ignored) == 0 &&
         found) {
         parse_cache(source);
+        fill_slots(source);
     }
 }
 
-static int by_cached_path(const void *key, const void *item)
+const struct cached_file *folder_cache_find(const struct folder_source *source, const char *path,
+                                            const struct file_stamp *stamp)
 {
-    return strcmp(key, ((const struct cached_file *)item)->path);
+    if (source->cache_len == 0) {
+        return NULL;
+    }
+    size_t at = slot_of(source, stamp->inode);
+    for (; source->cache_slots[at]; at = (at + 1) & (source->cache_slots_cap - 1)) {
+        const struct cached_file *file = &source->cache[source->cache_slots[at] - 1];
+        if (file_stamp_equal(&file->stamp, stamp) && strcmp(file->path, path) == 0) {
+            return file;
+        }
+    }
+    return NULL;
 }
 
 /* Looks the file up in the cache; fills its digest. The lock is held. */
 static bool look_up(struct folder_source *source, struct folder_file *file)
 {
-    if (source->cache_len == 0) {
-        return false;
-    }
     const struct cached_file *hit =
-        bsearch(source->paths.data + file->path, source->cache, source->cache_len,
-                sizeof *source->cache, by_cached_path);
-    if (!hit || !file_stamp_equal(&hit->stamp, &file->stamp)) {
+        folder_cache_find(source, source->paths.data + file->path, &file->stamp);
+    if (!hit) {
         return false;
     }
     file->digest = hit->digest;
@@ -111,7 +142,7 @@ bool folder_known_digest(struct folder_source *source, struct store *store, uint
 {
     pthread_mutex_lock(&source->lock);
     if (!source->cache_read) {
-        read_cache(source, store);
+        folder_cache_load(source, store);
     }
     struct folder_file *file = &source->files[handle];
     bool known = file->hashed || look_up(source, file);
@@ -150,6 +181,7 @@ static struct cached_file *collect(struct folder_source *source, size_t *len_out
         if ((file->hashed || look_up(source, file)) && !file->racy) {
             list[len++] = (struct cached_file){.path = source->paths.data + file->path,
                                                .stamp = file->stamp,
+                                               .may_have_xattrs = file->may_have_xattrs,
                                                .digest = file->digest};
         }
     }
@@ -169,7 +201,8 @@ static void render(const struct cached_file *list, size_t len, struct buf *out)
                                    .mtime_ns = list[i].stamp.mtime_ns,
                                    .ctime_ns = list[i].stamp.ctime_ns,
                                    .path = (uint32_t)at,
-                                   .path_len = (uint32_t)path_len};
+                                   .path_len = (uint32_t)path_len,
+                                   .may_have_xattrs = list[i].may_have_xattrs};
         memcpy(item.digest, list[i].digest.bytes, DIGEST_BYTES);
         buf_append(out, &item, sizeof item);
         at += path_len + 1;

@@ -19,8 +19,9 @@ struct file_stamp {
 struct folder_file {
     size_t path; /* offset into folder_source.paths */
     struct file_stamp stamp;
-    bool hashed; /* guarded by folder_source.lock, as the two below */
-    bool racy;   /* `digest` must not go into the cache */
+    bool may_have_xattrs; /* nobody saw yet that it has none */
+    bool hashed;          /* guarded by folder_source.lock, as the two below */
+    bool racy;            /* `digest` must not go into the cache */
     struct digest digest;
 };
 
@@ -28,12 +29,14 @@ struct folder_file {
 struct cached_file {
     const char *path; /* borrowed from the cache's bytes */
     struct file_stamp stamp;
+    bool may_have_xattrs;
     struct digest digest;
 };
 
 struct folder_source {
     struct content_source base;
     int fd;
+    dev_t device;
     char *path;         /* absolute: the cache's name */
     int64_t scanned_ns; /* when the scan began */
     struct buf paths;   /* the files' paths, each with its terminator */
@@ -41,18 +44,29 @@ struct folder_source {
     size_t files_len;
     size_t files_cap;
     pthread_mutex_t lock; /* guards what follows, and the files' digests */
-    bool cache_read;
+    bool cache_read;      /* the cache does not change any more */
     struct buf cache_bytes;
-    struct cached_file *cache; /* sorted by path */
+    struct cached_file *cache;
     size_t cache_len;
+    uint32_t *cache_slots; /* a hash table by inode, sized to a power of two: indices + 1 */
+    size_t cache_slots_cap;
     bool cache_stale; /* the files say something that the cache in the store does not */
 };
 
 /* A source for the folder PATH (absolute) open as FD; both are taken over. */
 struct folder_source *folder_source_new(int fd, char *path);
 
-/* Adds a file; returns its handle. */
-uint64_t folder_source_add(struct folder_source *source, const char *path, const struct stat *st);
+/* Adds a file that STATs so; KNOWN (may be NULL) is what the cache says of it. Returns its handle.
+ */
+uint64_t folder_source_add(struct folder_source *source, const char *path, const struct stat *st,
+                           const struct cached_file *known, bool may_have_xattrs);
+
+/* Reads the cache, before other threads use SOURCE. */
+void folder_cache_load(struct folder_source *source, struct store *store);
+
+/* What a cache that was read says of the file PATH, if its stamp is still the same; else NULL. */
+const struct cached_file *folder_cache_find(const struct folder_source *source, const char *path,
+                                            const struct file_stamp *stamp);
 
 /* SOURCE as a folder's, NULL if it is another kind. */
 struct folder_source *folder_source_of(struct content_source *source);
@@ -83,7 +97,9 @@ struct stat_item {
     /* What stat_batch_run() fills: */
     bool gone; /* deleted meanwhile: the rest is not filled */
     bool has_xattrs;
-    char *link; /* a symbolic link's target */
+    bool xattrs_unknown;             /* not asked for */
+    const struct cached_file *known; /* what the cache says of the file as it is */
+    char *link;                      /* a symbolic link's target */
     struct stat st;
 };
 
@@ -92,13 +108,14 @@ enum { STAT_BATCH_SIZE = 256 };
 /* Items that are looked at in one go, on any thread. */
 struct stat_batch {
     struct folder_source *source; /* borrowed */
+    bool no_xattrs;               /* do not ask for any */
     struct buf names;
     struct stat_item items[STAT_BATCH_SIZE];
     size_t len;
     struct error err; /* set where it failed; the items from there on are not filled */
 };
 
-struct stat_batch *stat_batch_new(struct folder_source *source);
+struct stat_batch *stat_batch_new(struct folder_source *source, bool no_xattrs);
 void stat_batch_freep(struct stat_batch **batch);
 const char *stat_item_name(const struct stat_batch *batch, const struct stat_item *item);
 

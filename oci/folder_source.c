@@ -126,6 +126,7 @@ static void folder_source_free(struct content_source *base)
     buf_release(&source->paths);
     buf_release(&source->cache_bytes);
     free(source->cache);
+    free(source->cache_slots);
     free(source->files);
     free(source->path);
     free(source);
@@ -143,14 +144,19 @@ struct folder_source *folder_source_new(int fd, char *path)
     return source;
 }
 
-uint64_t folder_source_add(struct folder_source *source, const char *path, const struct stat *st)
+uint64_t folder_source_add(struct folder_source *source, const char *path, const struct stat *st,
+                           const struct cached_file *known, bool may_have_xattrs)
 {
     if (source->files_len == source->files_cap) {
         source->files_cap = source->files_cap ? source->files_cap * 2 : 256;
         source->files = mem_realloc(source->files, source->files_cap, sizeof *source->files);
     }
     struct folder_file *file = &source->files[source->files_len];
-    *file = (struct folder_file){.path = source->paths.len};
+    *file = (struct folder_file){
+        .path = source->paths.len, .may_have_xattrs = may_have_xattrs, .hashed = known != NULL};
+    if (known) {
+        file->digest = known->digest;
+    }
     file_stamp_of(st, &file->stamp);
     buf_append(&source->paths, path, strlen(path) + 1);
     return source->files_len++;

@@ -22,10 +22,11 @@ struct stat_run {
     bool has_no_xattrs;
 };
 
-struct stat_batch *stat_batch_new(struct folder_source *source)
+struct stat_batch *stat_batch_new(struct folder_source *source, bool no_xattrs)
 {
     struct stat_batch *batch = mem_calloc(1, sizeof *batch);
     batch->source = source;
+    batch->no_xattrs = no_xattrs;
     return batch;
 }
 
@@ -83,14 +84,38 @@ static int read_link(struct stat_run *run, struct stat_item *item, const char *n
     return 0;
 }
 
+static void set_name(struct stat_run *run, const char *name)
+{
+    run->absolute.len = run->absolute_base;
+    buf_append(&run->absolute, name, strlen(name));
+}
+
+/* Whether the cache knows the file as it is, and that it has no xattrs: setting one gives a file
+ * another ctime. Below other mounts an inode's number says nothing. */
+static bool is_known_plain(struct stat_run *run, struct stat_item *item, const char *name)
+{
+    const struct folder_source *source = run->batch->source;
+    if (source->cache_len == 0 || !S_ISREG(item->st.st_mode) || item->st.st_dev != source->device) {
+        return false;
+    }
+    struct file_stamp stamp;
+    file_stamp_of(&item->st, &stamp);
+    set_name(run, name);
+    item->known = folder_cache_find(source, run->absolute.data + strlen(source->path) + 1, &stamp);
+    return item->known && !item->known->may_have_xattrs;
+}
+
 static int look_for_xattrs(struct stat_run *run, struct stat_item *item, const char *name,
                            struct error *err)
 {
+    if (run->batch->no_xattrs) {
+        item->xattrs_unknown = true;
+        return 0;
+    }
     if (run->has_no_xattrs && run->no_xattrs == item->st.st_dev) {
         return 0;
     }
-    run->absolute.len = run->absolute_base;
-    buf_append(&run->absolute, name, strlen(name));
+    set_name(run, name);
     ssize_t size = llistxattr(run->absolute.data, NULL, 0);
     if (size < 0 && errno == ENOTSUP) {
         run->has_no_xattrs = true;
@@ -127,7 +152,7 @@ static int stat_one(struct stat_run *run, struct stat_item *item, struct error *
     if (S_ISLNK(item->st.st_mode) && read_link(run, item, name, err) != 0) {
         return -1;
     }
-    return look_for_xattrs(run, item, name, err);
+    return is_known_plain(run, item, name) ? 0 : look_for_xattrs(run, item, name, err);
 }
 
 void stat_batch_run(void *arg)

@@ -74,7 +74,8 @@ static struct tree *scan(struct fixture *f, const struct folder_filter *filter)
 {
     struct tree *tree = NULL;
     struct error err = {0};
-    if (folder_tree(f->context, filter, &tree, &err) != 0) {
+    struct folder_options options = {.filter = filter, .store = f->store};
+    if (folder_tree(f->context, &options, &tree, &err) != 0) {
         fail_msg("%s", err.text);
     }
     return tree;
@@ -305,14 +306,80 @@ static void test_folder__the_cache_saves_reading(void **state)
     assert_true(digest_equal(&tree_find(tree, "sub/file")->digest, &expected));
 }
 
+/* The scan does not ask known files for attributes: it must see all the same that there are some
+ * now, or other ones. */
+static void test_folder__attributes_of_known_files_are_seen(void **state)
+{
+    struct fixture *f = *state;
+    AUTO(mem_freep) char *plain = mem_printf("%s/plain", f->context);
+    AUTO(mem_freep) char *marked = mem_printf("%s/marked", f->context);
+    put(f, "plain", "content");
+    put(f, "marked", "content");
+    if (setxattr(marked, "user.one", "1", 1, 0) != 0) {
+        skip(); /* this file system has none */
+    }
+    settle();
+    assert_digest(f, "plain", "content");
+    AUTO(tree_unrefp) struct tree *known = scan(f, NULL);
+    assert_true(tree_find(known, "plain")->flags & ENTRY_HAS_DIGEST);
+    assert_int_equal(tree_find(known, "plain")->xattrs_len, 0);
+    assert_int_equal(tree_find(known, "marked")->xattrs_len, 1);
+    assert_int_equal(setxattr(plain, "user.two", "2", 1, 0), 0);
+    assert_int_equal(removexattr(marked, "user.one"), 0);
+    AUTO(tree_unrefp) struct tree *tree = scan(f, NULL);
+    assert_int_equal(tree_find(tree, "plain")->xattrs_len, 1);
+    assert_int_equal(tree_find(tree, "marked")->xattrs_len, 0);
+}
+
+/* Whoever leaves attributes out knows nothing of them: the next one has to ask. */
+static void test_folder__attributes_left_out_are_not_forgotten(void **state)
+{
+    struct fixture *f = *state;
+    struct error err = {0};
+    AUTO(mem_freep) char *file = mem_printf("%s/file", f->context);
+    put(f, "file", "content");
+    if (setxattr(file, "user.one", "1", 1, 0) != 0) {
+        skip();
+    }
+    settle();
+    struct folder_options options = {.store = f->store, .no_xattrs = true, .root_owned = true};
+    AUTO(tree_unrefp) struct tree *without = NULL;
+    assert_int_equal(folder_tree(f->context, &options, &without, &err), 0);
+    assert_int_equal(tree_at(without, 0)->xattrs_len, 0);
+    assert_int_equal(tree_hash_files(without, 0, 1, f->store, NULL, &err), 0);
+    folder_save_cache(without, f->store);
+    AUTO(tree_unrefp) struct tree *tree = scan(f, NULL);
+    assert_true(tree_at(tree, 0)->flags & ENTRY_HAS_DIGEST);
+    assert_int_equal(tree_at(tree, 0)->xattrs_len, 1);
+}
+
+static void test_folder__owners_are_those_on_disk_or_root(void **state)
+{
+    struct fixture *f = *state;
+    struct error err = {0};
+    put(f, "dir/file", "");
+    if (fchownat(f->fd, "dir", 7, 8, 0) != 0 || fchownat(f->fd, "dir/file", 9, 10, 0) != 0) {
+        skip(); /* not root */
+    }
+    AUTO(tree_unrefp) struct tree *own = scan(f, NULL);
+    struct folder_options options = {.root_owned = true};
+    AUTO(tree_unrefp) struct tree *roots = NULL;
+    assert_int_equal(folder_tree(f->context, &options, &roots, &err), 0);
+    assert_int_equal(tree_at(own, 0)->uid * 100 + tree_at(own, 0)->gid, 708);
+    assert_int_equal(tree_at(own, 1)->uid * 100 + tree_at(own, 1)->gid, 910);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(tree_at(roots, i)->uid + tree_at(roots, i)->gid, 0);
+    }
+}
+
 static void test_folder__a_damaged_cache_is_no_cache(void **state)
 {
     struct fixture *f = *state;
     struct error err = {0};
     put(f, "file", "content");
-    static const char *const bad[] = {"", "slipway-stat 1 ", "slipway-stat 1 0000000009\n",
-                                      "slipway-stat 1 9999999999\nxxxxxxxxxxxxxxxxxxxxxxxxxxx",
-                                      "slipway-stat 1 0000000001\n"};
+    static const char *const bad[] = {"", "slipway-stat 2 ", "slipway-stat 2 0000000009\n",
+                                      "slipway-stat 2 9999999999\nxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+                                      "slipway-stat 2 0000000001\n"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         AUTO(buf_release) struct buf bytes = BUF_INIT(0);
         buf_puts(&bytes, bad[i]);
@@ -380,6 +447,9 @@ int main(void)
         CASE(test_folder__the_cache_is_not_fooled_by_mtime),
         CASE(test_folder__a_write_in_the_same_tick_is_seen),
         CASE(test_folder__the_cache_saves_reading),
+        CASE(test_folder__attributes_of_known_files_are_seen),
+        CASE(test_folder__attributes_left_out_are_not_forgotten),
+        CASE(test_folder__owners_are_those_on_disk_or_root),
         CASE(test_folder__a_damaged_cache_is_no_cache),
         CASE(test_folder__many_files_in_parallel),
         CASE(test_folder__a_very_deep_folder_needs_few_descriptors),
