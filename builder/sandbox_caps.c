@@ -68,8 +68,11 @@ static int keep(struct error *err)
 static int fail_id(const char *what, uint32_t id, struct error *err)
 {
     if (errno == EINVAL) {
-        return error_set(err, ERR_ISOLATION, "%s %u is not mapped in this user namespace; %s", what,
-                         id, SANDBOX_ONE_ID_HINT);
+        return error_set(err, ERR_ISOLATION,
+                         "%s %u does not exist in this user namespace: /etc/subuid and "
+                         "/etc/subgid have too few ids for this user (as root: 'usermod "
+                         "--add-subuids 100000-165535 --add-subgids 100000-165535 USER')",
+                         what, id);
     }
     return error_errno(err, ERR_ISOLATION, "become %s %u", what, id);
 }
@@ -79,7 +82,10 @@ int sandbox_become(const struct sandbox_spec *spec, struct error *err)
     /* With only our own id mapped, the kernel forbids setgroups: the groups we have stay. */
     if (setgroups(spec->groups_len, spec->groups) != 0 &&
         (errno != EPERM || spec->groups_len > 0)) {
-        return error_errno(err, ERR_ISOLATION, "set supplementary groups");
+        return errno == EPERM || errno == EINVAL
+                   ? error_set(err, ERR_ISOLATION, "set supplementary groups: %s",
+                               SANDBOX_ONE_ID_HINT)
+                   : error_errno(err, ERR_ISOLATION, "set supplementary groups");
     }
     if (bound(err) != 0) {
         return -1;
