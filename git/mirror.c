@@ -330,6 +330,7 @@ void git_mirror_mark_broken(const char *repository_path)
 {
     AUTO(mem_freep) char *mark = mem_printf("%s/%s", repository_path, BROKEN_MARK);
     AUTO(fd_closep) int fd = open(mark, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    (void)fd; /* that it exists is all */
 }
 
 bool git_mirror_is_ours(git_repository *repo)

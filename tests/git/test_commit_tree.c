@@ -252,16 +252,24 @@ static double seconds(void)
 static void test_commit_tree__large_repository_opens_at_once(void **state)
 {
     struct world *w = *state;
-    shell(w, "git init -q $W/large; cd $W/large; python3 - <<'PY'\n"
-             "import os\n"
-             "for d in range(200):\n"
-             "    os.makedirs('d%%d/e' %% d)\n"
-             "    for f in range(100):\n"
-             "        open('d%%d/e/f%%d' %% (d, f), 'w').write('file %%d %%d\\n' %% (d, f) * 40)\n"
-             "PY\n"
-             "git add -A; git commit -qm all; for i in $(seq 200); do echo $i >d$((i %% 50))/e/f1; "
-             "git commit -qam $i; done; git clone -q --bare . $W/srv/large.git; "
-             "git -C $W/srv/large.git gc -q");
+    shell(w,
+          "git init -q --bare $W/srv/large.git; python3 - <<'PY' | git -C $W/srv/large.git "
+          "fast-import --quiet\n"
+          "def commit(n):\n"
+          "    print('commit refs/heads/main\\ncommitter A <a@b> %%d +0000\\ndata 1\\nx' %% (1e9 "
+          "+ n))\n"
+          "def file(name, text):\n"
+          "    print('M 100644 inline %%s\\ndata %%d\\n%%s' %% (name, len(text), text))\n"
+          "commit(0)\n"
+          "for d in range(200):\n"
+          "    for f in range(100):\n"
+          "        file('d%%d/e/f%%d' %% (d, f), 'file %%d %%d\\n' %% (d, f) * 40)\n"
+          "for n in range(1, 201):\n"
+          "    commit(n)\n"
+          "    file('d%%d/e/f1' %% (n %% 50), '%%d\\n' %% n)\n"
+          "PY\n"
+          "git -C $W/srv/large.git symbolic-ref HEAD refs/heads/main; "
+          "git -C $W/srv/large.git gc -q");
     world_serve(w, NULL);
     AUTO(mem_freep) char *url = mem_printf("http://127.0.0.1:%u/large.git", w->port);
     struct error err = {0};
