@@ -238,8 +238,7 @@ static int make_plan(struct build *build, struct error *err)
     return plan_make(build->df, &inputs, &build->plan, err);
 }
 
-static int open_build(struct build *build, const char *platform, bool part_of_index,
-                      struct error *err)
+int build_open(struct build *build, const char *platform, bool part_of_index, struct error *err)
 {
     resolve_build_args(build);
     if (find_platforms(build, platform, err) != 0 ||
@@ -263,8 +262,7 @@ static int open_build(struct build *build, const char *platform, bool part_of_in
     return finish_open_push(build, part_of_index, err);
 }
 
-/* Runs the stages and waits for all that were started. */
-static int run_stages(struct build *build, struct error *err)
+int build_run_stages(struct build *build, struct error *err)
 {
     struct stage *target = NULL;
     struct error own = {0};
@@ -307,7 +305,7 @@ static void warn_unused_arguments(struct build *build)
     }
 }
 
-static void build_release(struct build *build)
+void build_release(struct build *build)
 {
     if (build->context) {
         context_save(build->context);
@@ -330,7 +328,7 @@ static void build_release(struct build *build)
     pthread_cond_destroy(&build->changed);
 }
 
-static void build_init(struct build *build, const struct build_request *request)
+void build_init(struct build *build, const struct build_request *request)
 {
     unsigned jobs = request->jobs ? request->jobs : cpu_count();
     *build = (struct build){.request = request,
@@ -359,10 +357,10 @@ static int build_one(const struct build_request *request, const char *platform, 
 {
     struct build build;
     build_init(&build, request);
-    int r = open_build(&build, platform, part_of_index, err);
+    int r = build_open(&build, platform, part_of_index, err);
     keep_dockerfile(&build, result);
     if (r == 0) {
-        r = run_stages(&build, err);
+        r = build_run_stages(&build, err);
     }
     if (r == 0) {
         warn_unused_arguments(&build);

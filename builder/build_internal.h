@@ -48,6 +48,7 @@ struct build {
     bool rung_known;
 
     struct stage *stages;
+    bool dry;          /* only planned: what is not cached is noted and not made */
     struct push *push; /* to the first name; NULL: nothing is pushed */
     bool pushing;      /* blobs go up already. Only the stages of the result touch it, one by one */
 
@@ -61,6 +62,17 @@ struct build {
     struct source_image *images;
     pthread_mutex_t sources_lock; /* while contexts and images are opened */
 };
+
+/* Readies BUILD for REQUEST, which is borrowed; build_release() frees what it holds. */
+void build_init(struct build *build, const struct build_request *request);
+void build_release(struct build *build);
+
+/* Opens the context, reads the Dockerfile and makes the plan for PLATFORM (NULL: this machine's).
+ * PART_OF_INDEX: its layers are not pushed on the way. */
+int build_open(struct build *build, const char *platform, bool part_of_index, struct error *err);
+
+/* Runs the stages that the target needs and waits for all that were started. */
+int build_run_stages(struct build *build, struct error *err);
 
 /* Takes and gives back a work slot. */
 void build_slot_take(struct build *build);

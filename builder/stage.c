@@ -7,6 +7,7 @@
 #include "base/cancel.h"
 #include "base/memory.h"
 #include "base/path.h"
+#include "builder/planning.h"
 #include "builder/sources.h"
 #include "oci/config.h"
 
@@ -34,6 +35,7 @@ void stage_release(struct stage *stage)
     strlist_release(&stage->shell);
     free(stage->workdir);
     stage->workdir = NULL;
+    planning_release(stage->planned, stage->planned_len);
 }
 
 static const char *lookup(void *ctx, const char *name)
@@ -111,6 +113,7 @@ static int from_parent(struct stage *stage, struct error *err)
     pthread_mutex_unlock(&parent->stack_lock);
     stage->config = config_inherit(parent->config);
     strlist_add_all(&stage->args, &parent->args);
+    stage->stale = parent->stale;
     return 0;
 }
 
@@ -169,10 +172,12 @@ static int dispatch(struct stage *stage, const struct instruction *in, struct er
 
 static int one_instruction(struct stage *stage, const struct instruction *in, struct error *err)
 {
+    bool skip = false;
     if (build_check(stage->build, err) != 0) {
         return -1;
     }
-    if (dispatch(stage, in, err) != 0) {
+    if ((stage->build->dry && planning_waits(stage, in, &skip, err) != 0) ||
+        (!skip && dispatch(stage, in, err) != 0)) {
         return dockerfile_locate(err, stage->build->df->file, in);
     }
     return 0;

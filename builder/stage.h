@@ -10,6 +10,7 @@
 #define SLIPWAY_BUILDER_STAGE_H
 
 #include "builder/build_internal.h"
+#include "builder/build_plan.h"
 #include "builder/expand.h"
 #include "builder/step_cache.h"
 #include "builder/step_key.h"
@@ -36,6 +37,10 @@ struct stage {
     bool on_target;       /* its layers are the result's */
     bool no_cache;        /* --no-cache, or its name is in --no-cache-filter */
     size_t step, steps;   /* for the display: done and in all */
+
+    bool stale;                   /* planning: a step would be made, so no later key is known */
+    struct planned_step *planned; /* planning: the steps so far */
+    size_t planned_len;
 };
 
 /* Readies a zeroed struct. */

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "builder/explain.h"
+#include "builder/planning.h"
 #include "builder/stage.h"
 #include "oci/config.h"
 
@@ -89,6 +91,25 @@ static int make(struct stage *stage, const struct step *step, uint64_t number,
     return r;
 }
 
+/* The step's place, by which the inputs of the last time are found. */
+static char *place_of(const struct stage *stage)
+{
+    const struct build_request *request = stage->build->request;
+    AUTO(mem_freep) char *platform = platform_format(&stage->build->target_platform);
+    return mem_printf("%s|%s|%s|%zu/%zu", request->context ? request->context : ".",
+                      stage->build->df->file, platform, stage->index, stage->step);
+}
+
+/* Why the step is made, for --explain and plan; the caller's. */
+static char *why_made(const struct stage *stage, const struct step *step)
+{
+    if (stage->no_cache || step->no_cache) {
+        return mem_strdup("--no-cache");
+    }
+    AUTO(mem_freep) char *place = place_of(stage);
+    return explain_miss(stage->build->store, place, step_key_inputs(step->key));
+}
+
 static int find_or_make(struct stage *stage, const struct step *step, const struct digest *key,
                         uint64_t number, struct step_result *result, struct tree **diff_out,
                         bool *cached_out, struct error *err)
@@ -112,10 +133,45 @@ static int find_or_make(struct stage *stage, const struct step *step, const stru
     if (found) {
         return 0;
     }
-    if (make(stage, step, number, result, diff_out, err) != 0) {
+    if (stage->build->request->explain) {
+        AUTO(mem_freep) char *why = why_made(stage, step);
+        event_note(stage->build->events, "line %u is not cached: %s", step->in->line, why);
+    }
+    if (make(stage, step, number, result, diff_out, err) != 0 ||
+        step_cache_put(store, key, result, err) != 0) {
         return -1;
     }
-    return step_cache_put(store, key, result, err);
+    AUTO(mem_freep) char *place = place_of(stage);
+    explain_remember(store, place, step_key_inputs(step->key));
+    return 0;
+}
+
+/* Planning: takes what the cache has, or notes why it has nothing. */
+static int plan_step(struct stage *stage, const struct step *step, struct error *err)
+{
+    struct digest key;
+    struct step_result result = {0};
+    bool found = false;
+    if (stage->stale) {
+        planning_note(stage, step->in, PLANNED_WAITS, NULL);
+        return 0;
+    }
+    step_key_finish(step->key, &key);
+    if (!stage->no_cache && !step->no_cache &&
+        step_cache_get(stage->build->store, &key, &found, &result, err) != 0) {
+        return -1;
+    }
+    if (!found) {
+        AUTO(mem_freep) char *why = why_made(stage, step);
+        planning_note(stage, step->in, PLANNED_RUN, why);
+        stage->stale = true;
+        return 0;
+    }
+    if (!result.empty) {
+        stack_push(&stage->stack, &result.layer, NULL);
+    }
+    planning_note(stage, step->in, PLANNED_CACHED, NULL);
+    return 0;
 }
 
 int stage_step(struct stage *stage, const struct step *step, struct error *err)
@@ -124,9 +180,12 @@ int stage_step(struct stage *stage, const struct step *step, struct error *err)
     struct step_result result = {0};
     AUTO(tree_unrefp) struct tree *diff = NULL;
     bool cached = false;
+    stage->step++;
+    if (stage->build->dry) {
+        return plan_step(stage, step, err);
+    }
     uint64_t number = build_step_number(stage->build);
     step_key_finish(step->key, &key);
-    stage->step++;
     post_start(stage, number, step->in);
     if (find_or_make(stage, step, &key, number, &result, &diff, &cached, err) != 0) {
         post_end(stage, number, err->code == ERR_CANCELLED ? STATUS_CANCELLED : STATUS_FAILED,

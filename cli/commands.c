@@ -19,6 +19,7 @@ static const struct command commands[] = {
     {"load", "Read images from an archive into the store", cmd_load},
     {"login", "Check and keep credentials for a registry", cmd_login},
     {"logout", "Forget the credentials for a registry", cmd_logout},
+    {"plan", "Show what a build would do and what is cached", cmd_plan},
     {"pull", "Fetch an image from its registry into the store", cmd_pull},
     {"push", "Send an image from the store to its registry", cmd_push},
     {"rmi", "Remove names and images from the store", cmd_rmi},

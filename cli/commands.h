@@ -42,6 +42,7 @@ int cmd_inspect(struct invocation *call, struct error *err);
 int cmd_load(struct invocation *call, struct error *err);
 int cmd_login(struct invocation *call, struct error *err);
 int cmd_logout(struct invocation *call, struct error *err);
+int cmd_plan(struct invocation *call, struct error *err);
 int cmd_pull(struct invocation *call, struct error *err);
 int cmd_push(struct invocation *call, struct error *err);
 int cmd_rmi(struct invocation *call, struct error *err);

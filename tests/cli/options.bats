@@ -40,7 +40,6 @@ refuses() { # PATTERN ARGUMENT...
 @test "options: what is not there yet is an error that says so" {
     refuses 'cache-from: .*not possible yet' build --cache-from type=registry,ref=x app
     refuses 'cache-to: .*not possible yet' build --cache-to type=inline app
-    refuses 'explain.*not possible yet' build --explain app
     refuses 'provenance' build --provenance=true app
     refuses 'layers are not joined' build --squash app
 }
