@@ -222,84 +222,6 @@ static int open_parent(struct unpacker *u, const char *path, int *fd_out, struct
     return *fd_out >= 0 ? 0 : error_errno(err, ERR_STORE, "open the folder of '%s'", path);
 }
 
-/* ---- attributes ---- */
-
-static bool is_overlays_own(const char *name)
-{
-    return strncmp(name, "trusted.overlay.", 16) == 0 || strncmp(name, "user.overlay.", 13) == 0 ||
-           strcmp(name, UNPACK_OWNER_XATTR) == 0;
-}
-
-/* Attributes follow the owner, whose change drops file capabilities. PROC is a /proc/self/fd path.
- */
-static int set_xattrs(const char *proc, const struct entry *entry, struct error *err)
-{
-    for (uint32_t i = 0; i < entry->xattrs_len; i++) {
-        const struct xattr *x = &entry->xattrs[i];
-        if (is_overlays_own(x->name)) {
-            continue;
-        }
-        /* Not every file system and not every user can hold every attribute. */
-        if (setxattr(proc, x->name, x->value, x->size, 0) != 0 && errno != ENOTSUP &&
-            errno != EPERM && errno != EINVAL) {
-            return error_errno(err, ERR_STORE, "set the attribute %s", x->name);
-        }
-    }
-    return 0;
-}
-
-static int set_owner(const struct unpacker *u, const char *proc, const struct entry *entry,
-                     struct error *err)
-{
-    if (!u->set_owners || chown(proc, entry->uid, entry->gid) == 0) {
-        return 0;
-    }
-    if (errno != EINVAL || u->style == UNPACK_OVERLAY) {
-        return error_errno(err, ERR_STORE, "change the owner to %u:%u", entry->uid, entry->gid);
-    }
-    char owner[32];
-    int len = snprintf(owner, sizeof owner, "%u:%u", entry->uid, entry->gid);
-    /* Links and devices cannot carry it: they lose their owner. */
-    if (setxattr(proc, UNPACK_OWNER_XATTR, owner, (size_t)len, 0) != 0 && errno != EPERM &&
-        errno != ENOTSUP) {
-        return error_errno(err, ERR_STORE, "note the owner %s", owner);
-    }
-    return 0;
-}
-
-void unpack_owner_read(const void *value, size_t size, uint32_t *uid, uint32_t *gid)
-{
-    char text[32];
-    unsigned u = 0;
-    unsigned g = 0;
-    int end = 0;
-    if (size >= sizeof text) {
-        return;
-    }
-    memcpy(text, value, size);
-    text[size] = '\0';
-    if (sscanf(text, "%u:%u%n", &u, &g, &end) == 2 && (size_t)end == size) {
-        *uid = u;
-        *gid = g;
-    }
-}
-
-static int set_attributes(const struct unpacker *u, int fd, const struct entry *entry,
-                          struct error *err)
-{
-    char proc[48];
-    snprintf(proc, sizeof proc, "/proc/self/fd/%d", fd);
-    if (set_owner(u, proc, entry, err) != 0) {
-        return -1;
-    }
-    /* After the owner, whose change clears setuid. Links have no mode. */
-    if (entry->type != ENTRY_SYMLINK && entry->type != ENTRY_DIR &&
-        chmod(proc, entry->mode & 07777) != 0) {
-        return error_errno(err, ERR_STORE, "set the mode");
-    }
-    return set_xattrs(proc, entry, err);
-}
-
 /* ---- times ---- */
 
 /* Whether a file's time can be one that was made from its content. */
@@ -397,7 +319,7 @@ static int add_file(struct unpacker *u, int dir, const struct entry *entry,
                 return -1;
             }
         }
-    } else if (set_attributes(u, fd, entry, err) != 0) {
+    } else if (unpack_attributes(u->style, fd, entry, err) != 0) {
         return -1;
     }
     const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
@@ -421,7 +343,7 @@ static int add_folder(struct unpacker *u, int dir, const struct entry *entry, st
     }
     AUTO(fd_closep) int fd = -1;
     if (file_open(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, &fd, err) != 0 ||
-        set_attributes(u, fd, entry, err) != 0) {
+        unpack_attributes(u->style, fd, entry, err) != 0) {
         return -1;
     }
     add_late(u, entry->path, entry->mode, time_of(u, entry, NULL), false);
@@ -434,7 +356,7 @@ static int dress(struct unpacker *u, int dir, const struct entry *entry, struct 
     const char *name = path_name(entry->path);
     AUTO(fd_closep) int fd = -1;
     if (file_open(dir, name, O_PATH | O_NOFOLLOW, 0, &fd, err) != 0 ||
-        set_attributes(u, fd, entry, err) != 0) {
+        unpack_attributes(u->style, fd, entry, err) != 0) {
         return -1;
     }
     return set_time(dir, name, time_of(u, entry, NULL), err);
@@ -536,7 +458,7 @@ static int add_root(struct unpacker *u, const struct entry *entry, struct error 
     if (entry->mode == UINT32_MAX) {
         return 0;
     }
-    if (set_attributes(u, u->root, entry, err) != 0) {
+    if (unpack_attributes(u->style, u->root, entry, err) != 0) {
         return -1;
     }
     add_late(u, "", entry->mode, time_of(u, entry, NULL), false);
