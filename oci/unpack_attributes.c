@@ -16,7 +16,7 @@ static bool is_overlays_own(const char *name)
 
 /* Attributes follow the owner, whose change drops file capabilities. PROC is a /proc/self/fd path.
  */
-static int set_xattrs(const char *proc, const struct entry *entry, struct error *err)
+int unpack_xattrs(const char *proc, const struct entry *entry, struct error *err)
 {
     for (uint32_t i = 0; i < entry->xattrs_len; i++) {
         const struct xattr *x = &entry->xattrs[i];
@@ -82,5 +82,5 @@ int unpack_attributes(enum unpack_style style, int fd, const struct entry *entry
         chmod(proc, entry->mode & 07777) != 0) {
         return error_errno(err, ERR_STORE, "set the mode");
     }
-    return set_xattrs(proc, entry, err);
+    return unpack_xattrs(proc, entry, err);
 }

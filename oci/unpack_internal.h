@@ -26,6 +26,10 @@ int unpacker_add(struct unpacker *u, const struct entry *entry,
 /* Sets the modes and times of folders. */
 int unpacker_finish(struct unpacker *u, struct error *err);
 
+/* Sets ENTRY's extended attributes at PROC, a /proc/self/fd path. Not every file system and not
+ * every user can hold every one. */
+int unpack_xattrs(const char *proc, const struct entry *entry, struct error *err);
+
 /* Gives the open file or folder FD (O_PATH will do) ENTRY's owner, mode (not folders': they come
  * last) and attributes. Owners that cannot be set in a user namespace are noted in an attribute. */
 int unpack_attributes(enum unpack_style style, int fd, const struct entry *entry,

@@ -315,7 +315,7 @@ static int add_file(struct unpacker *u, int dir, const struct entry *entry,
         if (entry->xattrs_len > 0) {
             char proc[48];
             snprintf(proc, sizeof proc, "/proc/self/fd/%d", fd);
-            if (set_xattrs(proc, entry, err) != 0) {
+            if (unpack_xattrs(proc, entry, err) != 0) {
                 return -1;
             }
         }
