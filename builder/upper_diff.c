@@ -31,6 +31,8 @@ struct place {
     const char *path; /* tree form */
     bool in_view;     /* a folder there, too */
     bool hidden;      /* what lies below it in the view is to be deleted */
+    bool gives_group; /* setgid, of a group that does not exist here: what is new gets GROUP */
+    gid_t group;
 };
 
 /* Whether a time says only when something was written, or copied from what was. */
@@ -195,9 +197,19 @@ static int restore_time(struct walk *walk, const char *path, const struct node *
     return 0;
 }
 
+/* What the kernel would have done in a setgid folder if its group existed here. */
+static bool inherit_group(const struct place *parent, struct node *node, const struct node *below)
+{
+    if (!parent->gives_group || below->found || node->noted) {
+        return false;
+    }
+    node->st.st_gid = parent->group;
+    return true;
+}
+
 /* A folder, after what lies below it. */
-static int visit_folder(struct walk *walk, const char *path, bool parent_hidden, struct node *node,
-                        struct error *err)
+static int visit_folder(struct walk *walk, const char *path, const struct place *parent,
+                        struct node *node, struct error *err)
 {
     struct node below = {0};
     if (node_read(walk->diff->view, path, &below, err) != 0) {
@@ -205,7 +217,10 @@ static int visit_folder(struct walk *walk, const char *path, bool parent_hidden,
     }
     struct place place = {.path = path,
                           .in_view = below.found && S_ISDIR(below.st.st_mode),
-                          .hidden = parent_hidden || node->opaque};
+                          .hidden = parent->hidden || node->opaque};
+    bool inherits = inherit_group(parent, node, &below);
+    place.gives_group = (node->st.st_mode & S_ISGID) && (node->noted || inherits);
+    place.group = node->st.st_gid;
     size_t before = walk->added;
     int result = walk_folder(walk, &place, err);
     bool changed_below = walk->added > before;
@@ -247,6 +262,7 @@ static int visit(struct walk *walk, const struct place *place, const char *name,
     if (place->in_view && node_read(walk->diff->view, path, &below, err) != 0) {
         return -1;
     }
+    inherit_group(place, &node, &below);
     return visit_file(walk, path, &node, &below, err);
 }
 
@@ -268,7 +284,7 @@ static int walk_folder(struct walk *walk, const struct place *place, struct erro
     for (size_t i = 0; i < folders.len; i++) {
         AUTO(node_release) struct node node = {0};
         if (node_read(walk->diff->upper, folders.items[i], &node, err) != 0 ||
-            visit_folder(walk, folders.items[i], place->hidden, &node, err) != 0) {
+            visit_folder(walk, folders.items[i], place, &node, err) != 0) {
             return -1;
         }
     }
@@ -292,7 +308,7 @@ int upper_diff(const struct upper_diff *diff, struct tree **out, struct error *e
         .diff = diff, .builder = tree_builder_new(), .source = upper_source(diff->upper)};
     AUTO(node_release) struct node root = {0};
     if (node_read(diff->upper, "", &root, err) != 0 ||
-        visit_folder(&walk, "", false, &root, err) != 0) {
+        visit_folder(&walk, "", &(struct place){.path = ""}, &root, err) != 0) {
         return error_wrap(err, "%s", "what RUN changed");
     }
     struct tree_builder *builder = MEM_STEAL(walk.builder);

@@ -55,8 +55,10 @@ static int take_xattr(const char *proc, const char *name, struct node *node, str
         node->opaque = node->opaque || (is_opaque && size == 1 && value[0] == 'y');
         return 0;
     }
-    if (strcmp(name, UNPACK_OWNER_XATTR) == 0) {
+    /* Only on root's own files: another user of a RUN must not be able to give files away. */
+    if (strcmp(name, UNPACK_OWNER_XATTR) == 0 && node->st.st_uid == 0) {
         unpack_owner_read(value, size, &node->st.st_uid, &node->st.st_gid);
+        node->noted = true;
         return 0;
     }
     if (node->xattrs_len == LIMIT_XATTRS_PER_ENTRY) {

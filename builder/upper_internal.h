@@ -13,6 +13,7 @@ struct node {
     bool found;
     struct stat st;       /* st_uid and st_gid are those that the file is meant to have */
     bool opaque;          /* a folder that hides what lies below it */
+    bool noted;           /* the owner is from UNPACK_OWNER_XATTR */
     char *link;           /* a symbolic link's target */
     struct xattr *xattrs; /* sorted by name, without overlayfs' own and ours */
     size_t xattrs_len;

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -546,6 +547,35 @@ static void test_sandbox__many_layers(void **state)
     }
 }
 
+static void test_sandbox__owners_that_do_not_exist_here(void **state)
+{
+    (void)state;
+    AUTO(release) struct call call;
+    AUTO(mem_freep) char *path = NULL;
+    AUTO(fd_closep) int dir = open_temp(&path);
+    write_file(dir, "srv/web/f", "x", 0644);
+    AUTO(fd_closep) int web = openat(dir, "srv/web", O_RDONLY | O_CLOEXEC);
+    AUTO(fd_closep) int file = openat(dir, "srv/web/f", O_RDONLY | O_CLOEXEC);
+    assert_int_equal(fchmod(web, 02775), 0);
+    assert_int_equal(fsetxattr(web, UNPACK_OWNER_XATTR, "33:2000", 7, 0), 0);
+    assert_int_equal(fsetxattr(file, UNPACK_OWNER_XATTR, "1000:50", 7, 0), 0);
+    AUTO(mem_freep) char *layer = adopt("owners", path);
+    const char *const lowers[] = {setting.base, layer};
+    prepare(&call, "chmod 600 /srv/web/f; mkdir /srv/web/d; echo x > /srv/web/d/new");
+    call.spec.lowers = lowers;
+    call.spec.lowers_len = 2;
+    run_call(&call);
+    const struct entry *f = tree_find(call.result.diff, "srv/web/f");
+    const struct entry *new = tree_find(call.result.diff, "srv/web/d/new");
+    assert_int_equal(f->uid, 1000);
+    assert_int_equal(f->gid, 50);
+    assert_int_equal(f->xattrs_len, 0);
+    assert_int_equal(new->uid, 0);
+    assert_int_equal(new->gid, 2000);
+    assert_int_equal(tree_find(call.result.diff, "srv/web")->uid, 33);
+    assert_true(tree_find(call.result.diff, "srv/web")->flags & ENTRY_PARENT);
+}
+
 static void test_sandbox__the_same_layer_twice(void **state)
 {
     (void)state;
@@ -669,6 +699,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_sandbox__a_target_that_is_a_link_is_followed_inside),
         cmocka_unit_test(test_sandbox__kept_upper_has_stamped_times),
         cmocka_unit_test(test_sandbox__many_layers),
+        cmocka_unit_test(test_sandbox__owners_that_do_not_exist_here),
         cmocka_unit_test(test_sandbox__the_same_layer_twice),
         cmocka_unit_test(test_sandbox__no_layers_at_all),
         cmocka_unit_test(test_sandbox__deep_folders),
