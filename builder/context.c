@@ -397,9 +397,7 @@ void context_save(struct context *context)
         folder_save_cache(context->tree, context->store);
     } else if (context->git.tree) {
         /* The digests are known to the entries that were used: those of the filtered tree. */
-        struct git_source used = context->git;
-        used.tree = context->tree;
-        git_source_save_digests(&used, context->store);
+        git_source_save_digests(&context->git, context->tree, context->store);
     }
 }
 

@@ -12,14 +12,16 @@
 #include "git/digest_cache.h"
 #include "git/library.h"
 #include "git/submodules.h"
+#include "git/tree_cache.h"
 
 /* What all repositories of one walk share. */
 struct walk {
     const struct commit_tree_request *request;
     struct tree_builder *builder;
     struct digest_cache cache;
-    struct buf path; /* of the entry at hand, in the tree that is made */
-    bool lfs;        /* a .gitattributes was seen that hands files to LFS */
+    struct tree *cached; /* the store had it whole */
+    struct buf path;     /* of the entry at hand, in the tree that is made */
+    bool lfs;            /* a .gitattributes was seen that hands files to LFS */
 };
 
 /* One repository: the outer one, or a submodule's. */
@@ -297,6 +299,22 @@ static void place_release(struct place *place)
     submodules_release(&place->submodules);
 }
 
+/* Whether the store has the outer repository's tree ID as it is to be; else what it knows of single
+ * files is read. */
+static bool load_cached(struct place *place, const git_oid *id)
+{
+    struct walk *walk = place->walk;
+    struct store *store = walk->request->store;
+    AUTO(mem_freep) char *name = tree_cache_name(place->url->display, place->subdir);
+    if (!walk->request->filter) {
+        walk->cached = tree_cache_load(store, name, id, place->source);
+    }
+    if (!walk->cached) {
+        digest_cache_load(store, place->url->display, &walk->cache);
+    }
+    return walk->cached != NULL;
+}
+
 /* Walks the commit AT below SUBDIR, into walk->path. */
 static int walk_commit(struct walk *walk, const struct git_mirror *at, const struct git_url *url,
                        const char *subdir, unsigned depth, git_oid *tree_id_out, struct error *err)
@@ -325,7 +343,7 @@ static int walk_commit(struct walk *walk, const struct git_mirror *at, const str
     }
     const git_tree *top = below ? below : root;
     *tree_id_out = *git_tree_id(top);
-    return walk_tree(&place, top, err);
+    return depth == 0 && load_cached(&place, git_tree_id(top)) ? 0 : walk_tree(&place, top, err);
 }
 
 /* A file with something below it: two entries of one name, in a tree that git itself would not have
@@ -369,18 +387,23 @@ static void warn_of_lfs(const struct tree *tree, struct event_sink *events)
 }
 
 int commit_tree_open(const struct commit_tree_request *request, git_repository *repo,
-                     const git_oid *commit, const char *subdir, git_oid *tree_id_out,
-                     struct tree **out, struct error *err)
+                     const git_oid *commit, const char *subdir, struct commit_tree *out,
+                     struct error *err)
 {
     AUTO(tree_builder_freep) struct tree_builder *builder = tree_builder_new();
     struct walk walk = {.request = request, .builder = builder, .path = BUF_INIT(0)};
-    digest_cache_load(request->store, request->url->display, &walk.cache);
+    git_oid id;
     struct git_mirror at = {.repo = repo, .commit = *commit};
-    int failed = walk_commit(&walk, &at, request->url, subdir, 0, tree_id_out, err);
+    int failed = walk_commit(&walk, &at, request->url, subdir, 0, &id, err);
     digest_cache_release(&walk.cache);
     buf_release(&walk.path);
     if (failed) {
         return -1;
+    }
+    if (walk.cached) {
+        *out =
+            (struct commit_tree){.id = id, .tree = walk.cached, .cached = true, .cacheable = true};
+        return 0;
     }
     AUTO(tree_unrefp) struct tree *tree = tree_builder_finish(MEM_STEAL(builder));
     if (check_shape(tree, request->url->display, err)) {
@@ -389,11 +412,12 @@ int commit_tree_open(const struct commit_tree_request *request, git_repository *
     if (walk.lfs) {
         warn_of_lfs(tree, request->events);
     }
-    *out = MEM_STEAL(tree);
+    *out = (struct commit_tree){
+        .id = id, .tree = MEM_STEAL(tree), .cacheable = !walk.lfs && !request->filter};
     return 0;
 }
 
-void commit_tree_save_digests(struct tree *tree, struct store *store, const char *name)
+void commit_tree_save_digests(const struct tree *tree, struct store *store, const char *name)
 {
     AUTO(digest_cache_release) struct digest_cache cache = {0};
     for (size_t i = 0; i < tree_len(tree); i++) {

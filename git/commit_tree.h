@@ -26,16 +26,24 @@ struct commit_tree_request {
     bool offline;
 };
 
-/* The tree of COMMIT below SUBDIR ("" for all). TREE_ID_OUT gets the id of the git tree there. REPO
- * may be freed afterwards: the tree's sources hold what they need. ERR_USAGE where SUBDIR is
- * missing (nearest name) or no folder; ERR_REMOTE for hostile or damaged objects. */
+/* A commit's tree. */
+struct commit_tree {
+    git_oid id;        /* of the git tree at the folder asked for */
+    struct tree *tree; /* the caller's */
+    bool cached;       /* not walked: the store had it (git/tree_cache.h) */
+    bool cacheable;    /* it is all that the id says, and nothing has to be said about it */
+};
+
+/* The tree of COMMIT below SUBDIR ("" for all). REPO may be freed afterwards: the tree's sources
+ * hold what they need. ERR_USAGE where SUBDIR is missing (nearest name) or no folder; ERR_REMOTE
+ * for hostile or damaged objects. */
 int commit_tree_open(const struct commit_tree_request *request, git_repository *repo,
-                     const git_oid *commit, const char *subdir, git_oid *tree_id_out,
-                     struct tree **out, struct error *err);
+                     const git_oid *commit, const char *subdir, struct commit_tree *out,
+                     struct error *err);
 
 /* Remembers in STORE, under NAME, the digests that TREE's files have by now, so that the next build
  * hashes nothing. Failing to is no error. */
-void commit_tree_save_digests(struct tree *tree, struct store *store, const char *name);
+void commit_tree_save_digests(const struct tree *tree, struct store *store, const char *name);
 
 /* Whether NAME may stand in a tree: not empty, ".", "..", with a slash, nor a spelling of ".git"
  * that some file system takes for it. */

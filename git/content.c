@@ -116,3 +116,13 @@ const git_oid *git_content_id(const struct entry *entry)
     const struct git_content *c = (const struct git_content *)entry->source;
     return entry->handle < c->len ? &c->ids[entry->handle] : NULL;
 }
+
+const git_oid *git_content_ids(const struct content_source *source, size_t *len_out)
+{
+    const struct git_content *c = (const struct git_content *)source;
+    if (source->ops != &git_content_ops) {
+        return NULL;
+    }
+    *len_out = c->len;
+    return c->ids;
+}

@@ -16,6 +16,10 @@ struct content_source *git_content_new(git_repository *repo, const char *name);
 /* Adds a blob; its handle. Only while the tree is being made. */
 uint64_t git_content_add(struct content_source *source, const git_oid *id);
 
+/* All blobs that were added, borrowed, in the order of their handles; NULL where SOURCE is another
+ * kind. */
+const git_oid *git_content_ids(const struct content_source *source, size_t *len_out);
+
 /* The blob's id behind ENTRY; NULL where its content does not come from git. */
 const git_oid *git_content_id(const struct entry *entry);
 

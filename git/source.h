@@ -21,14 +21,18 @@ struct git_source {
     char commit[65];     /* hex id */
     int64_t commit_time; /* seconds */
     char tree_id[65];    /* id of the tree at subdir: the content's key */
+    bool cacheable;      /* `tree` may be remembered under its id */
+    size_t digests;      /* how many of its files have a digest that the store remembers */
     struct tree *tree;   /* modes 0644, 0755, links 0777; owner 0:0; volatile times; submodules
                             included as folders */
 };
 void git_source_release(struct git_source *source);
 
-/* Call when the build is over: remembers the digests that the tree's files have by now
- * (tree_hash_files()), so that the next build hashes nothing. Failing to is no error. */
-void git_source_save_digests(const struct git_source *source, struct store *store);
+/* Call when the build is over: remembers the tree and the digests that its files have by now
+ * (tree_hash_files()), so that the next build walks and hashes nothing. USED is SOURCE's tree, or
+ * one made of some of its entries. Failing to is no error. */
+void git_source_save_digests(const struct git_source *source, const struct tree *used,
+                             struct store *store);
 
 /* Fetches (only what is new; nothing at all if OFFLINE, or if the ref is a commit id that is there)
  * and opens. FILTER (may be NULL) prunes. Credentials: URL's user info, netrc, git's credential

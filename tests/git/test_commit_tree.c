@@ -290,7 +290,7 @@ static void test_commit_tree__large_repository_opens_at_once(void **state)
             tree_hash_files(source.tree, 0, tree_len(source.tree), w->store, pool, &err), 0);
         double hashed = seconds() - begin;
         begin = seconds();
-        git_source_save_digests(&source, w->store);
+        git_source_save_digests(&source, source.tree, w->store);
         print_message(
             "# 20,000 files, build %d: open %.3f s (with the fetch), hash %.3f s, save %.3f s\n",
             i + 1, opened, hashed, seconds() - begin);
@@ -304,6 +304,71 @@ static void test_commit_tree__large_repository_opens_at_once(void **state)
             assert_true(digest_equal(&digest, &entry->digest));
         }
     }
+}
+
+static void assert_text(const struct tree *tree, const char *path, const char *text)
+{
+    struct error err = {0};
+    AUTO(buf_release) struct buf got = BUF_INIT(0);
+    assert_non_null(tree_find(tree, path));
+    assert_int_equal(entry_read(tree_find(tree, path), MIB, &got, &err), 0);
+    assert_string_equal(buf_text(&got), text);
+}
+
+/* Opens the source, hashes all its files but README, and saves what is known then; what the store
+ * knew before is returned. */
+static size_t open_and_save(struct world *w, const char *rest, struct git_source *out)
+{
+    struct error err = {0};
+    world_file_source(w, rest, out);
+    AUTO(tree_builder_freep) struct tree_builder *builder = tree_builder_new();
+    for (size_t i = 0; i < tree_len(out->tree); i++) {
+        if (strcmp(tree_at(out->tree, i)->path, "README") != 0) {
+            tree_builder_add(builder, tree_at(out->tree, i));
+        }
+    }
+    AUTO(tree_unrefp) struct tree *used = tree_builder_finish(MEM_STEAL(builder));
+    assert_int_equal(tree_hash_files(used, 0, tree_len(used), w->store, NULL, &err), 0);
+    git_source_save_digests(out, used, w->store);
+    return out->digests;
+}
+
+static void test_commit_tree__the_same_tree_is_not_walked_again(void **state)
+{
+    struct world *w = *state;
+    world_app(w);
+    AUTO(git_source_release) struct git_source first = {0};
+    AUTO(git_source_release) struct git_source second = {0};
+    AUTO(git_source_release) struct git_source below = {0};
+    AUTO(git_source_release) struct git_source edited = {0};
+    AUTO(git_source_release) struct git_source damaged = {0};
+    assert_int_equal(open_and_save(w, "app", &first), 0);
+    /* Another commit of the same tree. */
+    shell(w, "cd $W/app; git commit -q --allow-empty -m again");
+    assert_int_equal(open_and_save(w, "app", &second), 3);
+    assert_string_not_equal(first.commit, second.commit);
+    assert_int_equal(tree_len(second.tree), tree_len(first.tree));
+    for (size_t i = 0; i < tree_len(first.tree); i++) {
+        const struct entry *a = tree_at(first.tree, i);
+        const struct entry *b = tree_at(second.tree, i);
+        assert_string_equal(a->path, b->path);
+        assert_int_equal(a->mode, b->mode);
+        assert_int_equal(a->size, b->size);
+        assert_int_equal(b->flags & ENTRY_HAS_DIGEST,
+                         b->type == ENTRY_FILE && strcmp(b->path, "README") != 0 ? ENTRY_HAS_DIGEST
+                                                                                 : 0);
+    }
+    assert_text(second.tree, "README", "hello\n");
+    /* Another folder, and another tree, are not taken for it. */
+    assert_int_equal(open_and_save(w, "app#:src", &below), 0);
+    assert_non_null(tree_find(below.tree, "main.c"));
+    shell(w, "cd $W/app; echo new >src/main.c; git commit -qam edit");
+    assert_int_equal(open_and_save(w, "app", &edited), 0);
+    assert_text(edited.tree, "src/main.c", "new\n");
+    shell(w, "for f in $W/store/records/git-trees/*; do printf x | dd of=$f bs=1 seek=300 "
+             "conv=notrunc status=none; done");
+    assert_int_equal(open_and_save(w, "app", &damaged), 0);
+    assert_text(damaged.tree, "src/main.c", "new\n");
 }
 
 static void test_commit_tree__names(void **state)
@@ -349,6 +414,7 @@ int main(void)
         IN_WORLD(test_commit_tree__lfs_pointers_are_told_once),
         IN_WORLD(test_commit_tree__submodules_are_folders),
         IN_WORLD(test_commit_tree__hostile_submodules_are_refused),
+        IN_WORLD(test_commit_tree__the_same_tree_is_not_walked_again),
         IN_WORLD(test_commit_tree__large_repository_opens_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
