@@ -411,13 +411,28 @@ const struct buf *context_dockerfile(const struct context *context)
     return &context->dockerfile;
 }
 
+/* Whether PATH is there at all, excluded or not. */
+static bool is_there(const struct context *context, const char *path)
+{
+    struct error ignored = {0};
+    AUTO(fd_closep) int root = -1;
+    AUTO(fd_closep) int fd = -1;
+    if (!context->folder) {
+        return tree_find(context->whole, path) != NULL;
+    }
+    return file_open(AT_FDCWD, context->folder, O_PATH | O_DIRECTORY, 0, &root, &ignored) == 0 &&
+           file_open_in_root(root, path, O_PATH, 0, &fd, &ignored) == 0;
+}
+
 char *context_why_excluded(struct context *context, const char *path)
 {
     unsigned line = 0;
-    if (!context->ignore || !ignore_excludes(context->ignore, path, false, &line)) {
-        return mem_strdup("");
+    if (!context->ignore || !ignore_excludes(context->ignore, path, false, &line) ||
+        !is_there(context, path)) {
+        return NULL;
     }
-    return mem_printf(" (excluded by %s line %u)", context->ignore_name, line);
+    return mem_printf("excluded by %s line %u: %.80s", context->ignore_name, line,
+                      ignore_pattern_at(context->ignore, line));
 }
 
 bool context_commit_time(const struct context *context, int64_t *seconds_out)

@@ -41,8 +41,8 @@ const struct buf *context_dockerfile(const struct context *context);
 /* The files that .dockerignore leaves. Borrowed: lives as long as the context. */
 int context_tree(struct context *context, struct tree **out, struct error *err);
 
-/* Where PATH (tree form) is excluded: " (excluded by .dockerignore line 3)", else "". The caller's.
- */
+/* Which line of the ignore file takes out PATH (tree form), which is there: "excluded by
+ * .dockerignore line 3: *.o". NULL: none does, or PATH is not there; else the caller's. */
 char *context_why_excluded(struct context *context, const char *path);
 
 /* The commit time of the context's git HEAD, in seconds; false where it is not in git. */

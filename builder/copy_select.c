@@ -1,4 +1,5 @@
 /* Which entries a source of COPY or ADD names: wildcards, links, --parents. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,7 +42,9 @@ static int add_source(struct tree *tree, const char *name, const struct copy_pla
         size_t end = 0;
         tree_below(tree, path, &first, &end);
         if (first == end) {
-            return error_set(err, ERR_STEP, "%s: not found", name);
+            error_set(err, ERR_STEP, "%s: not found", name);
+            err->sys_errno = ENOENT;
+            return -1;
         }
     }
     out->items = mem_realloc(out->items, out->len + 1, sizeof *out->items);

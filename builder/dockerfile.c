@@ -210,28 +210,3 @@ int dockerfile_parse_trigger(const char *text, const char *file, unsigned line,
     *out = MEM_STEAL(df);
     return 0;
 }
-
-int dockerfile_locate(struct error *err, const char *file, const struct instruction *in)
-{
-    return error_locate(err, file, in->line, in->column,
-                        in->column ? (unsigned)strlen(in->keyword) : 0);
-}
-
-int dockerfile_locate_word(struct error *err, const char *file, const char *text,
-                           const struct instruction *in, const char *word)
-{
-    const char *p = text;
-    for (unsigned line = 1; line <= in->end_line && word[0]; line++) {
-        const char *end = strchrnul(p, '\n');
-        const char *found =
-            line >= in->line ? memmem(p, (size_t)(end - p), word, strlen(word)) : NULL;
-        if (found) {
-            return error_locate(err, file, line, (unsigned)(found - p) + 1, (unsigned)strlen(word));
-        }
-        if (!*end) {
-            break;
-        }
-        p = end + 1;
-    }
-    return dockerfile_locate(err, file, in);
-}

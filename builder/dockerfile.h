@@ -160,9 +160,21 @@ char *instruction_script(const struct instruction *in, bool *is_file_out);
 /* Names IN's first line as the place of ERR, with its keyword underlined. Returns -1. */
 int dockerfile_locate(struct error *err, const char *file, const struct instruction *in);
 
-/* Names the first appearance of WORD in IN's lines as the place of ERR (the whole line if it is not
- * found; TEXT: the whole Dockerfile's bytes, terminated). Returns -1. */
+/* Names the place where WORD stands among IN's words (its keyword if it is not found; TEXT: the
+ * whole Dockerfile's bytes, terminated). A whole word counts before a part of one. Returns -1. */
 int dockerfile_locate_word(struct error *err, const char *file, const char *text,
                            const struct instruction *in, const char *word);
+
+/* The same for an error of builder/expand.h about WORD: ERR's column, which counts from WORD's
+ * beginning, becomes one of the file. Returns -1. */
+int dockerfile_locate_expansion(struct error *err, const char *file, const char *text,
+                                const struct instruction *in, const char *word);
+
+/* Names FLAG as the place of ERR. NULL: the keyword. Returns -1. */
+int dockerfile_locate_flag(struct error *err, const char *file, const struct instruction *in,
+                           const struct flag *flag);
+
+/* The first flag NAME, borrowed; NULL: not given. */
+const struct flag *instruction_find_flag(const struct instruction *in, const char *name);
 
 #endif

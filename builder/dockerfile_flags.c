@@ -251,14 +251,20 @@ int flags_check(const struct reader *r, struct instruction *in, struct error *er
     return 0;
 }
 
-const char *instruction_flag(const struct instruction *in, const char *name)
+const struct flag *instruction_find_flag(const struct instruction *in, const char *name)
 {
     for (size_t i = 0; i < in->flags_len; i++) {
         if (strcmp(in->flags[i].name, name) == 0) {
-            return in->flags[i].value;
+            return &in->flags[i];
         }
     }
     return NULL;
+}
+
+const char *instruction_flag(const struct instruction *in, const char *name)
+{
+    const struct flag *flag = instruction_find_flag(in, name);
+    return flag ? flag->value : NULL;
 }
 
 bool instruction_switch(const struct instruction *in, const char *name)

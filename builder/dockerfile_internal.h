@@ -7,6 +7,7 @@
  *   dockerfile_flags.c        --name=value
  *   dockerfile_forms.c        one line: keyword, flags, and what form its words have
  *   dockerfile_check.c        what each instruction allows
+ *   dockerfile_locate.c       where in the file a word stands, for messages
  */
 #ifndef SLIPWAY_BUILDER_DOCKERFILE_INTERNAL_H
 #define SLIPWAY_BUILDER_DOCKERFILE_INTERNAL_H

@@ -6,21 +6,29 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "builder/expose.h"
 #include "builder/stage.h"
 #include "oci/config.h"
 
-/* JSON holds UTF-8 only: what is not cannot stand in a config. */
-static int check_text(const char *text, struct error *err)
+/* JSON holds UTF-8 only: what is not cannot stand in a config. WRITTEN: TEXT in the Dockerfile. */
+static int check_text(struct stage *stage, const struct instruction *in, const char *text,
+                      const char *written, struct error *err)
 {
     AUTO(json_freep) json_t *json = json_string(text);
-    return json ? 0 : error_set(err, ERR_USAGE, "not UTF-8, which an image's config cannot hold");
+    if (json) {
+        return 0;
+    }
+    error_set(err, ERR_USAGE, "%s: not UTF-8, which an image's config cannot hold",
+              instruction_name(in->type));
+    return stage_locate(stage, in, written, err);
 }
 
 static int expand_checked(struct stage *stage, const struct instruction *in, const char *word,
                           char **out, struct error *err)
 {
     AUTO(mem_freep) char *text = NULL;
-    if (stage_expand(stage, in, word, &text, err) != 0 || check_text(text, err) != 0) {
+    if (stage_expand(stage, in, word, &text, err) != 0 ||
+        check_text(stage, in, text, word, err) != 0) {
         return -1;
     }
     *out = MEM_STEAL(text);
@@ -43,7 +51,9 @@ static int expand_pairs(struct stage *stage, const struct instruction *in, struc
         }
         strlist_take(values, value);
         if (!key[0]) {
-            return error_set(err, ERR_USAGE, "%s: a name is empty", instruction_name(in->type));
+            error_set(err, ERR_USAGE, "%s %s=...: the name is empty", instruction_name(in->type),
+                      in->pairs[i].key);
+            return stage_locate(stage, in, in->pairs[i].key, err);
         }
     }
     return 0;
@@ -84,7 +94,7 @@ static int command(struct stage *stage, const struct instruction *in, struct err
     AUTO(buf_release) struct buf line = BUF_INIT(0);
     AUTO(json_freep) json_t *array = json_array();
     for (size_t i = 0; i < words.len; i++) {
-        if (check_text(words.items[i], err) != 0) {
+        if (check_text(stage, in, words.items[i], words.items[i], err) != 0) {
             return -1;
         }
         json_array_append_new(array, json_string(words.items[i]));
@@ -103,99 +113,93 @@ static int command(struct stage *stage, const struct instruction *in, struct err
     return 0;
 }
 
-/* A port, or -1. */
-static long read_port(const char *text, size_t len)
-{
-    long port = 0;
-    for (size_t i = 0; i < len; i++) {
-        if (!isdigit((unsigned char)text[i]) || port > 65535) {
-            return -1;
-        }
-        port = port * 10 + (text[i] - '0');
-    }
-    return len > 0 && port <= 65535 ? port : -1;
-}
-
 static int add_ports(struct stage *stage, const char *word, struct error *err)
 {
-    size_t len = strcspn(word, "/");
-    const char *protocol = word[len] == '/' ? word + len + 1 : "tcp";
-    AUTO(mem_freep) char *lower = mem_strdup(protocol);
-    for (char *p = lower; *p; p++) {
-        *p = (char)tolower((unsigned char)*p);
+    struct exposed port = {0};
+    if (expose_parse(word, &port, err) != 0) {
+        return -1;
     }
-    if (strcmp(lower, "tcp") != 0 && strcmp(lower, "udp") != 0 && strcmp(lower, "sctp") != 0) {
-        return error_set(err, ERR_USAGE, "EXPOSE %s: the protocol is not tcp, udp or sctp", word);
-    }
-    size_t dash = strcspn(word, "-/");
-    bool range = word[dash] == '-';
-    long first = read_port(word, dash);
-    long last = range ? read_port(word + dash + 1, len - dash - 1) : first;
-    if (first < 0 || last < first) {
-        return error_set(err, ERR_USAGE, "EXPOSE %s: not a port between 0 and 65535", word);
-    }
-    for (long port = first; port <= last; port++) {
-        AUTO(mem_freep) char *name = mem_printf("%ld/%s", port, lower);
+    for (unsigned i = port.first; i <= port.last; i++) {
+        AUTO(mem_freep) char *name = mem_printf("%u/%s", i, port.protocol);
         config_set_in_map(stage->config, "ExposedPorts", name, NULL);
     }
     return 0;
 }
 
-/* EXPOSE and VOLUME: words; in VOLUME's JSON form each is one. */
-static int words_of(struct stage *stage, const struct instruction *in, struct strlist *out,
-                    struct error *err)
+/* The words that ARG of EXPOSE or VOLUME expands to; in VOLUME each stays one. */
+static int words_of(struct stage *stage, const struct instruction *in, const char *arg,
+                    struct strlist *out, struct error *err)
 {
-    for (size_t i = 0; i < in->args.len; i++) {
-        char *word = NULL;
-        if (in->type == INSTRUCTION_EXPOSE) {
-            if (stage_expand_words(stage, in, in->args.items[i], out, err) != 0) {
-                return -1;
-            }
-        } else if (expand_checked(stage, in, in->args.items[i], &word, err) != 0) {
-            return -1;
-        } else {
-            strlist_take(out, word);
-        }
+    if (in->type == INSTRUCTION_EXPOSE) {
+        return stage_expand_words(stage, in, arg, out, err);
     }
+    char *word = NULL;
+    if (expand_checked(stage, in, arg, &word, err) != 0) {
+        return -1;
+    }
+    strlist_take(out, word);
+    return 0;
+}
+
+static int port_or_volume(struct stage *stage, const struct instruction *in, const char *word,
+                          struct error *err)
+{
+    if (in->type == INSTRUCTION_EXPOSE) {
+        return add_ports(stage, word, err);
+    }
+    if (!word[0]) {
+        return error_set(err, ERR_USAGE, "VOLUME: a path is empty");
+    }
+    config_set_in_map(stage->config, "Volumes", word, NULL);
     return 0;
 }
 
 static int ports_or_volumes(struct stage *stage, const struct instruction *in, struct error *err)
 {
-    AUTO(strlist_release) struct strlist words = {0};
     AUTO(buf_release) struct buf line = BUF_INIT(0);
-    if (words_of(stage, in, &words, err) != 0) {
-        return -1;
-    }
     buf_puts(&line, instruction_name(in->type));
-    for (size_t i = 0; i < words.len; i++) {
-        buf_printf(&line, " %s", words.items[i]);
-        if (in->type == INSTRUCTION_EXPOSE) {
-            if (add_ports(stage, words.items[i], err) != 0) {
-                return -1;
+    for (size_t i = 0; i < in->args.len; i++) {
+        const char *arg = in->args.items[i];
+        AUTO(strlist_release) struct strlist words = {0};
+        if (words_of(stage, in, arg, &words, err) != 0) {
+            return -1;
+        }
+        for (size_t j = 0; j < words.len; j++) {
+            buf_printf(&line, " %s", words.items[j]);
+            if (port_or_volume(stage, in, words.items[j], err) != 0) {
+                return stage_locate(stage, in, arg, err);
             }
-        } else if (!words.items[i][0]) {
-            return error_set(err, ERR_USAGE, "VOLUME: a path is empty");
-        } else {
-            config_set_in_map(stage->config, "Volumes", words.items[i], NULL);
         }
     }
     stage_note(stage, buf_text(&line));
     return 0;
 }
 
+/* A number of at most four digits, or -1. */
+static long read_number(const char *text)
+{
+    long number = 0;
+    for (const char *p = text; *p; p++) {
+        if (!isdigit((unsigned char)*p) || number > 9999) {
+            return -1;
+        }
+        number = number * 10 + (*p - '0');
+    }
+    return text[0] ? number : -1;
+}
+
 /* A signal's name with or without SIG, RTMIN+N, or a number. */
 static bool is_signal(const char *text)
 {
     const char *name = strncasecmp(text, "SIG", 3) == 0 ? text + 3 : text;
-    long number = read_port(text, strlen(text));
+    long number = read_number(text);
     if (number >= 0) {
         return number > 0 && number <= SIGRTMAX;
     }
     if (strncasecmp(name, "RTMIN", 5) == 0 || strncasecmp(name, "RTMAX", 5) == 0) {
         char sign = name[5] == '+' ? '+' : '-';
         bool fits = (sign == '+') == (toupper((unsigned char)name[3]) == 'I');
-        long offset = name[5] ? read_port(name + 6, strlen(name + 6)) : 0;
+        long offset = name[5] ? read_number(name + 6) : 0;
         return !name[5] || (fits && name[5] == sign && offset >= 0 && offset <= 30);
     }
     static const char *const more[] = {"IOT", "CLD", "POLL"};
@@ -218,7 +222,7 @@ static int text_member(struct stage *stage, const struct instruction *in, struct
 {
     AUTO(mem_freep) char *text = NULL;
     if (in->type == INSTRUCTION_MAINTAINER) {
-        if (check_text(in->args.items[0], err) != 0) {
+        if (check_text(stage, in, in->args.items[0], in->args.items[0], err) != 0) {
             return -1;
         }
         text = mem_strdup(in->args.items[0]);
@@ -228,7 +232,8 @@ static int text_member(struct stage *stage, const struct instruction *in, struct
     }
     if (in->type == INSTRUCTION_STOPSIGNAL) {
         if (!is_signal(text)) {
-            return error_set(err, ERR_USAGE, "STOPSIGNAL %s: no such signal", text);
+            error_set(err, ERR_USAGE, "STOPSIGNAL %s: no such signal", text);
+            return stage_locate(stage, in, in->args.items[0], err);
         }
         config_set_text(stage->config, "StopSignal", text);
     } else if (in->type == INSTRUCTION_USER) {
@@ -243,7 +248,7 @@ static int shell(struct stage *stage, const struct instruction *in, struct error
 {
     AUTO(mem_freep) char *line = mem_printf("SHELL %s", in->rest);
     for (size_t i = 0; i < in->args.len; i++) {
-        if (check_text(in->args.items[i], err) != 0) {
+        if (check_text(stage, in, in->args.items[i], in->args.items[i], err) != 0) {
             return -1;
         }
     }
@@ -270,7 +275,7 @@ static int healthcheck(struct stage *stage, const struct instruction *in, struct
     json_array_append_new(test,
                           json_string(check->none ? "NONE" : (check->shell ? "CMD-SHELL" : "CMD")));
     for (size_t i = 0; i < in->args.len && !check->none; i++) {
-        if (check_text(in->args.items[i], err) != 0) {
+        if (check_text(stage, in, in->args.items[i], in->args.items[i], err) != 0) {
             return -1;
         }
         json_array_append_new(test, json_string(in->args.items[i]));
@@ -289,7 +294,7 @@ static int healthcheck(struct stage *stage, const struct instruction *in, struct
 static int onbuild(struct stage *stage, const struct instruction *in, struct error *err)
 {
     AUTO(strlist_release) struct strlist triggers = {0};
-    if (check_text(in->trigger_text, err) != 0) {
+    if (check_text(stage, in, in->trigger_text, in->trigger_text, err) != 0) {
         return -1;
     }
     config_get_list(stage->config, "OnBuild", &triggers);

@@ -44,8 +44,8 @@ static int expand_global(struct plan *plan, const struct instruction *in, const 
 {
     struct expander x = {.get = lookup_global, .ctx = plan, .escape = plan->df->escape};
     if (expand_word(&x, word, out, err) != 0) {
-        err->column = 0;
-        return dockerfile_locate(err, plan->df->file, in);
+        dockerfile_locate_expansion(err, plan->df->file, plan->df->text, in, word);
+        return error_wrap(err, "%s %.80s", instruction_name(in->type), word);
     }
     return 0;
 }
@@ -100,7 +100,7 @@ static int from_stage(struct plan *plan, const struct instruction *in,
                   "FROM %s: the name of the image is empty; give the ARG a default before the "
                   "first FROM or pass --build-arg",
                   in->args.items[0]);
-        return dockerfile_locate(err, plan->df->file, in);
+        return dockerfile_locate_word(err, plan->df->file, plan->df->text, in, in->args.items[0]);
     }
     plan->stages = mem_realloc(plan->stages, plan->len + 1, sizeof *plan->stages);
     struct plan_stage *stage = &plan->stages[plan->len];

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/path.h"
 #include "builder/cache_mount.h"
+#include "builder/missing.h"
 #include "builder/secret_scan.h"
 #include "builder/sources.h"
 #include "oci/folder.h"
@@ -46,6 +47,18 @@ void run_mounts_release(struct run_mounts *m)
     *m = (struct run_mounts){0};
 }
 
+/* Puts mount I's option in front of ERR, and names it as the place. */
+static int mount_failed(const struct run_mounts *m, size_t i, struct error *err)
+{
+    const struct flag *flag = m->in->flags;
+    for (size_t left = i + 1; left > 0; flag++) {
+        left -= strcmp(flag->name, "mount") == 0;
+    }
+    flag--;
+    dockerfile_locate_flag(err, m->stage->build->df->file, m->in, flag);
+    return error_wrap(err, "RUN --mount=%.200s", flag->value);
+}
+
 /* ENTRY of TREE as it is seen from folder DIR (SKIP bytes of path are cut). */
 static void add_below(struct tree_builder *b, const struct entry *entry, const char *dir,
                       size_t skip)
@@ -60,9 +73,11 @@ static void add_below(struct tree_builder *b, const struct entry *entry, const c
     tree_builder_add(b, &copy);
 }
 
-/* The part of TREE at SOURCE as a tree of its own: a folder's content, or one file. */
-static int cut_out(struct tree *tree, const char *source, struct tree **out, struct error *err)
+/* The part of TREE at MOUNT's source as a tree of its own: a folder's content, or one file. */
+static int cut_out(struct stage *stage, struct tree *tree, const struct run_mount *mount,
+                   struct tree **out, struct error *err)
 {
+    const char *source = mount->source;
     AUTO(mem_freep) char *clean = path_clean(source ? source : "");
     AUTO(mem_freep) char *path = NULL;
     if (tree_resolve(tree, clean, true, &path, err) != 0) {
@@ -75,7 +90,8 @@ static int cut_out(struct tree *tree, const char *source, struct tree **out, str
     }
     const struct entry *top = tree_find(tree, path);
     if (!top) {
-        return error_set(err, ERR_STEP, "the mount's source '%s' does not exist", source);
+        const struct missing what = {"source", source, mount->from};
+        return missing_source(stage, &what, tree, err);
     }
     struct tree_builder *b = tree_builder_new();
     size_t skip = strlen(path) + 1;
@@ -113,7 +129,7 @@ static int find_source(struct run_mounts *m, size_t i, struct error *err)
     if (source_tree(m->stage->build, m->stage, mount->from, &tree, err) != 0) {
         return -1;
     }
-    return cut_out(tree, mount->source, &m->sources[i], err);
+    return cut_out(m->stage, tree, mount, &m->sources[i], err);
 }
 
 static void *one_more(void *list, size_t len, size_t size)
@@ -128,6 +144,7 @@ int run_mounts_read(struct stage *stage, const struct instruction *in, struct ru
 {
     struct expander x = stage_expander(stage);
     m->stage = stage;
+    m->in = in;
     for (size_t i = 0; i < in->flags_len; i++) {
         if (strcmp(in->flags[i].name, "mount") != 0) {
             continue;
@@ -143,12 +160,11 @@ int run_mounts_read(struct stage *stage, const struct instruction *in, struct ru
         m->len++;
         if (mount_parse(in->flags[i].value, &x, &m->parsed[at], err) != 0) {
             err->column = 0;
-            return error_locate(err, stage->build->df->file, in->flags[i].line, in->flags[i].column,
-                                in->flags[i].width);
+            return dockerfile_locate_flag(err, stage->build->df->file, in, &in->flags[i]);
         }
         if (mount_target(&m->parsed[at], stage->workdir, (unsigned)at, &m->targets[at], err) != 0 ||
             find_source(m, at, err) != 0) {
-            return -1;
+            return mount_failed(m, at, err);
         }
     }
     return 0;
@@ -384,7 +400,7 @@ int run_mounts_prepare(struct run_mounts *m, struct error *err)
             break;
         }
         if (r != 0) {
-            return -1;
+            return mount_failed(m, i, err);
         }
     }
     return 0;

@@ -15,6 +15,7 @@
 
 struct run_mounts {
     struct stage *stage;
+    const struct instruction *in;
     struct run_mount *parsed;
     char **targets;        /* absolute; NULL: a secret that only goes to its variable */
     struct tree **sources; /* bind, and cache with from: what it starts with, from its root */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "builder/missing.h"
 #include "builder/stage.h"
 #include "oci/config.h"
 #include "oci/images.h"
@@ -196,7 +197,7 @@ int source_tree(struct build *build, const struct stage *stage, const char *from
         pthread_mutex_lock(&build->sources_lock);
         int r = shared_tree(build, from, out, err);
         pthread_mutex_unlock(&build->sources_lock);
-        return r;
+        return r == 0 ? 0 : missing_image(stage, from, err);
     }
     struct stage *other = NULL;
     if (build_need_stage(build, (size_t)index, &other, err) != 0) {
@@ -208,13 +209,32 @@ int source_tree(struct build *build, const struct stage *stage, const char *from
     return r;
 }
 
-char *source_name(struct build *build, const char *from, const char *path)
+char *source_describe(const struct stage *stage, const char *from)
+{
+    const struct plan *plan = &stage->build->plan;
+    struct error ignored = {0};
+    int index = -1;
+    if (!from || !from[0]) {
+        return mem_strdup("the build context");
+    }
+    if (find_context(stage->build, from)) {
+        return mem_printf("the build context '%s'", from);
+    }
+    if (plan_find_stage(plan, from, stage->index, &index, &ignored) == 0 && index >= 0) {
+        const char *name = plan->stages[index].name;
+        return name ? mem_printf("stage '%s'", name) : mem_printf("stage %d", index);
+    }
+    return mem_printf("the image '%s'", from);
+}
+
+char *source_why_excluded(struct build *build, const char *from, const char *path)
 {
     if (!from || !from[0]) {
-        AUTO(mem_freep) char *why = context_why_excluded(build->context, path);
-        return mem_printf("the build context%s", why);
+        return context_why_excluded(build->context, path);
     }
-    return mem_printf("'%s'", from);
+    const struct named_context *spec = find_context(build, from);
+    struct context *context = spec ? opened(build, spec)->context : NULL;
+    return context ? context_why_excluded(context, path) : NULL;
 }
 
 void sources_release(struct build *build)

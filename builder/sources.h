@@ -17,9 +17,13 @@ int source_base_image(struct build *build, const char *name, const struct platfo
 int source_tree(struct build *build, const struct stage *stage, const char *from, struct tree **out,
                 struct error *err);
 
-/* What a file that is missing from FROM's tree is missing from, in words: "the build context
- * (excluded by .dockerignore line 3)". The caller's. */
-char *source_name(struct build *build, const char *from, const char *path);
+/* What --from=FROM (NULL: the build context) means in STAGE, in words: "the build context", "stage
+ * 'build'". The caller's. */
+char *source_describe(const struct stage *stage, const char *from);
+
+/* The line of FROM's ignore file that took PATH (tree form) out, although it is there: "excluded by
+ * .dockerignore line 3: *.o". NULL: none did; else the caller's. */
+char *source_why_excluded(struct build *build, const char *from, const char *path);
 
 /* Frees what sources were opened. */
 void sources_release(struct build *build);

@@ -7,6 +7,7 @@
 #include "base/cancel.h"
 #include "base/memory.h"
 #include "base/path.h"
+#include "builder/missing.h"
 #include "builder/planning.h"
 #include "builder/sources.h"
 #include "oci/config.h"
@@ -50,24 +51,41 @@ struct expander stage_expander(struct stage *stage)
     return (struct expander){.get = lookup, .ctx = stage, .escape = stage->build->df->escape};
 }
 
-static int located(struct stage *stage, const struct instruction *in, struct error *err)
+int stage_locate(struct stage *stage, const struct instruction *in, const char *word,
+                 struct error *err)
 {
-    err->column = 0;
-    return dockerfile_locate(err, stage->build->df->file, in);
+    const struct dockerfile *df = stage->build->df;
+    return dockerfile_locate_word(err, df->file, df->text, in, word);
+}
+
+int stage_locate_flag(struct stage *stage, const struct instruction *in, const char *name,
+                      struct error *err)
+{
+    const char *file = stage->build->df->file;
+    return dockerfile_locate_flag(err, file, in, instruction_find_flag(in, name));
+}
+
+/* Names the place of an expansion's error, and the scene. */
+static int expansion_failed(struct stage *stage, const struct instruction *in, const char *word,
+                            struct error *err)
+{
+    const struct dockerfile *df = stage->build->df;
+    dockerfile_locate_expansion(err, df->file, df->text, in, word);
+    return error_wrap(err, "%s %.80s", instruction_name(in->type), word);
 }
 
 int stage_expand(struct stage *stage, const struct instruction *in, const char *word, char **out,
                  struct error *err)
 {
     struct expander x = stage_expander(stage);
-    return expand_word(&x, word, out, err) == 0 ? 0 : located(stage, in, err);
+    return expand_word(&x, word, out, err) == 0 ? 0 : expansion_failed(stage, in, word, err);
 }
 
 int stage_expand_words(struct stage *stage, const struct instruction *in, const char *word,
                        struct strlist *out, struct error *err)
 {
     struct expander x = stage_expander(stage);
-    return expand_words(&x, word, out, err) == 0 ? 0 : located(stage, in, err);
+    return expand_words(&x, word, out, err) == 0 ? 0 : expansion_failed(stage, in, word, err);
 }
 
 char *stage_path(const struct stage *stage, const char *path)
@@ -122,7 +140,8 @@ static int from_image(struct stage *stage, struct error *err)
     struct platform platform = {0};
     if (stage->plan->platform) {
         if (platform_parse(stage->plan->platform, &platform, err) != 0) {
-            return -1;
+            stage_locate_flag(stage, stage->plan->from, "platform", err);
+            return error_wrap(err, "FROM --platform");
         }
     } else {
         platform_copy(&stage->build->target_platform, &platform);
@@ -137,6 +156,8 @@ static int from_image(struct stage *stage, struct error *err)
                               err);
         if (r == 0) {
             stage->config = config_inherit(config);
+        } else {
+            missing_image(stage, stage->plan->base, err);
         }
     }
     platform_release(&platform);
@@ -147,7 +168,7 @@ static int start_from(struct stage *stage, struct error *err)
 {
     int r = stage->plan->parent >= 0 ? from_parent(stage, err) : from_image(stage, err);
     if (r != 0) {
-        return located(stage, stage->plan->from, err);
+        return stage_locate(stage, stage->plan->from, stage->plan->from->args.items[0], err);
     }
     take_config(stage);
     return 0;

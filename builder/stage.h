@@ -58,6 +58,12 @@ int stage_expand(struct stage *stage, const struct instruction *in, const char *
 int stage_expand_words(struct stage *stage, const struct instruction *in, const char *word,
                        struct strlist *out, struct error *err);
 
+/* Names the place of WORD as written, or of IN's flag NAME, as the place of ERR. Returns -1. */
+int stage_locate(struct stage *stage, const struct instruction *in, const char *word,
+                 struct error *err);
+int stage_locate_flag(struct stage *stage, const struct instruction *in, const char *name,
+                      struct error *err);
+
 /* An expander over the stage's variables (ENV before ARG). */
 struct expander stage_expander(struct stage *stage);
 

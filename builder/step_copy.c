@@ -1,9 +1,11 @@
 /* COPY and ADD: what is taken, its key, and the edit that puts it in place. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/path.h"
+#include "builder/missing.h"
 #include "builder/step_copy_internal.h"
 #include "oci/config.h"
 
@@ -26,6 +28,13 @@ void copy_add_item(struct copy_step *c, const struct copy_item *item)
     c->items_len++;
 }
 
+/* Puts the scene in front of ERR, and FLAG as its place. */
+static int flag_failed(struct copy_step *c, const struct flag *flag, struct error *err)
+{
+    dockerfile_locate_flag(err, c->stage->build->df->file, c->in, flag);
+    return error_wrap(err, "%s --%s", instruction_name(c->in->type), flag->name);
+}
+
 /* --chown, --chmod, --exclude, --parents, --link. */
 static int read_flags(struct copy_step *c, struct error *err)
 {
@@ -38,9 +47,11 @@ static int read_flags(struct copy_step *c, struct error *err)
     }
     if (chmod) {
         AUTO(mem_freep) char *text = NULL;
-        if (stage_expand(c->stage, in, chmod, &text, err) != 0 ||
-            (text[0] && chmod_parse(text, &c->chmod, err) != 0)) {
+        if (stage_expand(c->stage, in, chmod, &text, err) != 0) {
             return -1;
+        }
+        if (text[0] && chmod_parse(text, &c->chmod, err) != 0) {
+            return flag_failed(c, instruction_find_flag(in, "chmod"), err);
         }
         c->plan.chmod = text[0] ? &c->chmod : NULL;
     }
@@ -53,6 +64,10 @@ static int read_flags(struct copy_step *c, struct error *err)
             return -1;
         }
         strlist_take(&excludes, pattern);
+        AUTO(ignore_freep) struct ignore *alone = NULL;
+        if (ignore_parse_patterns((const char *const *)&pattern, 1, &alone, err) != 0) {
+            return flag_failed(c, &in->flags[i], err);
+        }
     }
     if (excludes.len > 0 && ignore_parse_patterns((const char *const *)excludes.items, excludes.len,
                                                   &c->exclude, err) != 0) {
@@ -74,9 +89,10 @@ static int read_dest(struct copy_step *c, struct error *err)
     c->dest = word[0] ? stage_path(c->stage, word) : mem_printf("%s/", c->stage->workdir);
     size_t len = strlen(c->dest);
     if (args->len > 2 && c->dest[len - 1] != '/') {
-        return error_set(err, ERR_USAGE,
-                         "%s with several sources needs a folder as destination: end '%s' in '/'",
-                         instruction_name(c->in->type), word);
+        error_set(err, ERR_USAGE,
+                  "%s with several sources needs a folder as destination: end '%s' in '/'",
+                  instruction_name(c->in->type), word);
+        return stage_locate(c->stage, c->in, args->items[args->len - 1], err);
     }
     c->plan.dest = c->dest;
     return 0;
@@ -89,8 +105,8 @@ static int add_heredoc(struct copy_step *c, const struct heredoc *doc, struct er
     if (doc->expand) {
         struct expander x = stage_expander(c->stage);
         if (expand_heredoc(&x, doc->content, &content, err) != 0) {
-            err->column = 0;
-            return error_wrap(err, "<<%s", doc->name);
+            err->column = 0; /* a byte of the content */
+            return error_wrap(err, "%s <<%.80s", instruction_name(c->in->type), doc->name);
         }
     } else {
         content = mem_strndup(doc->content, doc->len);
@@ -119,12 +135,11 @@ static int add_paths(struct copy_step *c, struct tree *tree, const char *word, s
     const char *from = instruction_flag(c->in, "from");
     struct copy_item item = {.tree = tree_ref(tree)};
     if (copy_select(tree, word, true, &c->plan, &item.sources, err) != 0) {
-        size_t len = strlen(err->text);
-        static const char missing[] = ": not found";
-        if (len > strlen(missing) && strcmp(err->text + len - strlen(missing), missing) == 0) {
-            AUTO(mem_freep) char *clean = path_clean(word);
-            AUTO(mem_freep) char *where = source_name(c->stage->build, from, clean);
-            error_set(err, ERR_STEP, "%s: not found in %s", word, where);
+        if (err->code == ERR_STEP && err->sys_errno == ENOENT) {
+            const struct missing what = {instruction_name(c->in->type), word, from};
+            missing_source(c->stage, &what, tree, err);
+        } else {
+            error_wrap(err, "%s %.200s", instruction_name(c->in->type), word);
         }
         tree_unref(item.tree);
         return -1;
@@ -136,7 +151,7 @@ static int add_paths(struct copy_step *c, struct tree *tree, const char *word, s
     return 0;
 }
 
-static int read_source(struct copy_step *c, const char *written, struct error *err)
+static int take_source(struct copy_step *c, const char *written, struct error *err)
 {
     const struct heredoc *doc = instruction_heredoc(c->in, written);
     if (doc) {
@@ -154,10 +169,28 @@ static int read_source(struct copy_step *c, const char *written, struct error *e
     }
     struct tree *tree = NULL;
     const char *from = instruction_flag(c->in, "from");
+    if (from && strchr(from, '$')) {
+        error_set(
+            err, ERR_USAGE,
+            "COPY --from=%.80s: no variables here; write FROM %.80s AS NAME and use that name",
+            from, from);
+        const struct flag *flag = instruction_find_flag(c->in, "from");
+        return dockerfile_locate_flag(err, c->stage->build->df->file, c->in, flag);
+    }
     if (source_tree(c->stage->build, c->stage, from, &tree, err) != 0) {
+        const struct flag *flag = instruction_find_flag(c->in, "from");
+        if (flag) {
+            dockerfile_locate_flag(err, c->stage->build->df->file, c->in, flag);
+            error_wrap(err, "%s --from=%.200s", instruction_name(c->in->type), from);
+        }
         return -1;
     }
     return add_paths(c, tree, word, err);
+}
+
+static int read_source(struct copy_step *c, const char *written, struct error *err)
+{
+    return take_source(c, written, err) == 0 ? 0 : stage_locate(c->stage, c->in, written, err);
 }
 
 /* Hashes what an entry holds before it goes into the key. */
@@ -364,6 +397,15 @@ static int base_tree(struct copy_step *c, struct tree **out, struct error *err)
     return free_of_base && !names ? 0 : stack_tree(&c->stage->stack, out, err);
 }
 
+/* What goes wrong while files are put in place is the destination's fault. */
+static int dest_failed(struct copy_step *c, struct error *err)
+{
+    const struct strlist *args = &c->in->args;
+    const char *written = args->items[args->len - 1];
+    error_wrap(err, "%s to %.200s", instruction_name(c->in->type), written);
+    return stage_locate(c->stage, c->in, written, err);
+}
+
 static int make_copy(void *ctx, uint64_t number, struct tree **diff_out, struct error *err)
 {
     (void)number;
@@ -375,7 +417,7 @@ static int make_copy(void *ctx, uint64_t number, struct tree **diff_out, struct 
     }
     if (c->chown_text && c->chown_text[0]) {
         if (account_owner(base, c->chown_text, &owner, err) != 0) {
-            return -1;
+            return flag_failed(c, instruction_find_flag(c->in, "chown"), err);
         }
         c->plan.chown = &owner;
     }
@@ -383,11 +425,11 @@ static int make_copy(void *ctx, uint64_t number, struct tree **diff_out, struct 
     for (size_t i = 0; i < c->items_len; i++) {
         struct copy_item *item = &c->items[i];
         if (item->archive && copy_unpack(edit, item->tree, &c->plan, err) != 0) {
-            return -1;
+            return dest_failed(c, err);
         }
         for (size_t j = 0; j < item->sources.len && !item->archive; j++) {
             if (copy_into(edit, item->tree, &item->sources.items[j], &c->plan, err) != 0) {
-                return -1;
+                return dest_failed(c, err);
             }
         }
     }

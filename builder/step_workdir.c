@@ -47,7 +47,8 @@ int stage_workdir(struct stage *stage, const struct instruction *in, struct erro
         return -1;
     }
     if (!word[0]) {
-        return error_set(err, ERR_USAGE, "WORKDIR: the path is empty");
+        error_set(err, ERR_USAGE, "WORKDIR %.80s: the path is empty", in->args.items[0]);
+        return stage_locate(stage, in, in->args.items[0], err);
     }
     AUTO(mem_freep) char *joined = path_join(stage->workdir, word);
     AUTO(mem_freep) char *path = mem_printf("/%s", joined);
@@ -58,7 +59,7 @@ int stage_workdir(struct stage *stage, const struct instruction *in, struct erro
     step_key_text(key, "USER", config_get_text(stage->config, "User"));
     struct step step = {.in = in, .created_by = line, .key = key, .make = make_workdir, .ctx = &w};
     if (stage_step(stage, &step, err) != 0) {
-        return -1;
+        return stage_locate(stage, in, in->args.items[0], err);
     }
     config_set_text(stage->config, "WorkingDir", path);
     free(stage->workdir);

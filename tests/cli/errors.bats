@@ -96,3 +96,53 @@ setup() {
     failed_with 5
     says 'standard output'
 }
+
+# The first line of the error, and what the caret underlines, of a Dockerfile FROM scratch with these further lines.
+refused() { # STATUS MESSAGE UNDERLINED LINE...
+    local status_wanted=$1 message=$2 word=$3 row marks
+    shift 3
+    printf '%s\n' 'FROM scratch' "$@" >app/Dockerfile
+    run slipway build -q --offline app
+    failed_with "$status_wanted"
+    equal "${lines[0]#slipway: app/Dockerfile:*:*: }" "$message"
+    row=${lines[1]:8} marks=${lines[2]:8}
+    equal "${row:$((${#marks} - ${#word})):${#word}}" "$word"
+    equal "$(tr -d ' ' <<<"$marks" | wc -c)" "$((${#word} + 1))"
+}
+
+@test "errors: a missing source, with the nearest name or the line that took it out" {
+    mkdir -p app/src/app
+    touch app/src/app/main.c app/private.key
+    printf '# keys\n*.key\n' >app/.dockerignore
+    refused 1 "COPY src/ap: not in the build context, did you mean src/app?" src/ap 'COPY src src/ap /x/'
+    refused 1 "ADD /src/app/mian.c: not in the build context, did you mean /src/app/main.c?" /src/app/mian.c \
+        'ADD /src/app/mian.c /x'
+    refused 1 "COPY private.key: not in the build context (excluded by .dockerignore line 2: *.key)" private.key \
+        'COPY src private.key /x/'
+    refused 1 "COPY other.key: not in the build context" other.key 'COPY other.key /x/'
+    refused 1 "COPY /scr: not in stage 'build', did you mean /src?" /scr 'COPY src /src' 'FROM scratch AS next' \
+        'COPY src /src' 'FROM scratch AS build' 'COPY src /src' 'FROM scratch' 'COPY --from=build /scr /x'
+}
+
+@test "errors: a stage that is not there, with the nearest one" {
+    printf '%s\n' 'FROM scratch AS builder' 'FROM scratch' 'COPY --from=biulder /a /b' >app/Dockerfile
+    run slipway build -q --offline app
+    says "^slipway: app/Dockerfile:3:6: COPY --from=biulder: no stage 'biulder', did you mean 'builder'\?"
+    printf '%s\n' 'FROM scratch AS builder' 'FROM biulder' >app/Dockerfile
+    run slipway build -q --offline app
+    says "^slipway: app/Dockerfile:2:6: no stage 'biulder', did you mean 'builder'\?"
+    refused 2 'COPY --from=$X: no variables here; write FROM $X AS NAME and use that name' '--from=$X' 'COPY --from=$X a b'
+}
+
+@test "errors: the word that is wrong is underlined" {
+    refused 2 'ENV ${D:?needed}: D: needed' '${D:?needed}' 'ENV A=$D B=${D:?needed}'
+    refused 2 'EXPOSE 99999: not a port between 0 and 65535' 99999 'EXPOSE 80 99999 90'
+    refused 2 'STOPSIGNAL SIGFOO: no such signal' SIGFOO 'STOPSIGNAL SIGFOO'
+    refused 2 "COPY --chmod: mode '799': '9' is no octal digit" --chmod=799 'COPY --chmod=799 . /'
+    refused 2 "COPY --exclude: bad pattern '[': '[' without ']'" '--exclude=[' 'COPY --exclude=a --exclude=[ . /'
+    refused 2 "COPY with several sources needs a folder as destination: end '/x' in '/'" /x 'COPY a b /x'
+    refused 1 'COPY --chown: no such user in the image: nobody not found in /etc/passwd' --chown=nobody 'COPY --chown=nobody . /'
+    refused 2 'VOLUME: a path is empty' '${U}' 'VOLUME ["/a", "${U}"]'
+    refused 1 'RUN --mount=type=bind,source=Dockerfiel,target=/x: source Dockerfiel: not in the build context, did you mean Dockerfile?' \
+        --mount=type=bind,source=Dockerfiel,target=/x 'RUN --mount=type=bind,source=Dockerfiel,target=/x true'
+}
