@@ -32,6 +32,7 @@ struct http_client {
     int retries;
     unsigned retry_delay_ms;
     unsigned timeout_ms;
+    const atomic_bool *stop; /* NULL: none */
     struct host_ca *cas;
     size_t cas_len;
     CURLSH *share;
@@ -122,6 +123,7 @@ int http_client_open(const struct http_options *options, struct http_client **ou
     client->retries = options->retries == 0 ? DEFAULT_RETRIES : options->retries;
     client->retry_delay_ms = options->retry_delay_ms ? options->retry_delay_ms : DEFAULT_DELAY_MS;
     client->timeout_ms = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
+    client->stop = options->stop;
     pthread_mutex_init(&client->lock, NULL);
     for (size_t i = 0; i < CURL_LOCK_DATA_LAST; i++) {
         pthread_mutex_init(&client->share_locks[i], NULL);
@@ -291,6 +293,7 @@ static int exchange(struct journey *j, struct http_response *response, struct er
         .resume_from = resume ? j->sink_len : 0,
         .resume_etag = j->etag,
         .sink_len = &j->sink_len,
+        .stop = j->client->stop,
     };
     struct http_session *session = session_take(j->client, j->url);
     int rc = http_transfer(session, &x, response, &j->outcome, err);

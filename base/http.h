@@ -37,6 +37,8 @@ struct http_options {
     int retries; /* after the first attempt; 0: the default (5), HTTP_NO_RETRIES: none */
     unsigned retry_delay_ms; /* before the first retry, doubled each time; 0: the default (500) */
     unsigned timeout_ms;     /* without any progress; 0: the default (60,000) */
+    const atomic_bool *stop; /* once true, all requests end with ERR_CANCELLED; NULL: none; borrowed
+                                as long as the client lives */
 };
 
 /* Opens no socket. OPTIONS may be NULL. Reads the certificate files: ERR_USAGE where one is

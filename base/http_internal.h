@@ -43,6 +43,7 @@ struct http_exchange {
     uint64_t resume_from;    /* > 0: ask for Range: bytes=N- */
     const char *resume_etag; /* strong ETag for If-Range, NULL: none */
     uint64_t *sink_len;      /* bytes the sink holds; kept up to date */
+    const atomic_bool *stop; /* of the client; NULL: none */
 };
 
 /* Carries out EXCHANGE over SESSION and fills RESPONSE (emptied first). Returns -1 only with

@@ -398,6 +398,8 @@ static void set_options(CURL *easy, struct transfer *t)
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 256L * 1024);
     curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 256L * 1024);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->outcome->text);
+    /* Who can be stopped must not wait for a name server that does not answer either. */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, x->stop ? 1L : 0L);
     set_callbacks(easy, t);
     set_method(easy, t);
     set_proxy(easy, x);
@@ -413,6 +415,19 @@ static bool stalled(const struct transfer *t)
     return now_ms() - t->moved_at > patience;
 }
 
+static bool is_stopped(const struct http_exchange *x)
+{
+    const atomic_bool *own = x->request->stop;
+    return (own && atomic_load(own)) || (x->stop && atomic_load(x->stop));
+}
+
+/* How long to sleep before the wish to stop and the lack of progress are looked at again. */
+static int nap_ms(const struct http_exchange *x)
+{
+    int longest = x->request->stop || x->stop ? 50 : 500;
+    return x->timeout_ms < (unsigned)longest ? (int)x->timeout_ms : longest;
+}
+
 /* Runs the exchange to its end; false where it was cut short (outcome says why). */
 static bool run(struct http_session *session, struct transfer *t)
 {
@@ -425,8 +440,7 @@ static bool run(struct http_session *session, struct transfer *t)
         if (!running) {
             break;
         }
-        const atomic_bool *stop = t->exchange->request->stop;
-        if (cancel_requested() || (stop && atomic_load(stop))) {
+        if (cancel_requested() || is_stopped(t->exchange)) {
             t->outcome->local_failure = true;
             cancel_error(t->err);
             return false;
@@ -436,8 +450,7 @@ static bool run(struct http_session *session, struct transfer *t)
             return false;
         }
         struct curl_waitfd wake = {.fd = cancel_fd(), .events = CURL_WAIT_POLLIN};
-        int patience = t->exchange->timeout_ms < 500 ? (int)t->exchange->timeout_ms : 500;
-        curl_multi_poll(session->multi, &wake, 1, patience, NULL);
+        curl_multi_poll(session->multi, &wake, 1, nap_ms(t->exchange), NULL);
     }
     return true;
 }

@@ -63,16 +63,29 @@ void stack_chain(const struct stack *stack, struct digest *out)
 
 int stack_fetch(struct stack *stack, struct error *err)
 {
-    if (stack->base.layers_len == 0) {
-        return 0;
+    size_t below = stack->base.layers_len;
+    if (below > 0 && registry_get_layers(stack->registry, &stack->base, 0, below, err) != 0) {
+        return -1;
     }
-    return registry_get_layers(stack->registry, &stack->base, 0, stack->base.layers_len, err);
+    /* A layer from a cache in a registry: the store knows where it lies. */
+    const struct image own = {.layers = stack->layers + below, .layers_len = stack->len - below};
+    return own.layers_len == 0 ? 0
+                               : registry_get_layers(stack->registry, &own, 0, own.layers_len, err);
+}
+
+/* The blob of layer INDEX where only its content will do: from its origin. */
+static int fetch_layer(struct stack *stack, size_t index, struct error *err)
+{
+    size_t below = stack->base.layers_len;
+    const struct image own = {.layers = stack->layers, .layers_len = stack->len};
+    return registry_get_layer(stack->registry, index < below ? &stack->base : &own, index, err);
 }
 
 int stack_layer(struct stack *stack, size_t index, struct tree **out, struct error *err)
 {
     if (!stack->diffs[index] &&
-        layer_tree(stack->store, &stack->layers[index], &stack->diffs[index], err) != 0) {
+        (fetch_layer(stack, index, err) != 0 ||
+         layer_tree(stack->store, &stack->layers[index], &stack->diffs[index], err) != 0)) {
         return -1;
     }
     *out = stack->diffs[index];
@@ -85,7 +98,7 @@ int stack_tree(struct stack *stack, struct tree **out, struct error *err)
         stack->merged = tree_empty();
         stack->merged_len = 0;
     }
-    if (stack->merged_len < stack->base.layers_len && stack_fetch(stack, err) != 0) {
+    if (stack->merged_len < stack->len && stack_fetch(stack, err) != 0) {
         return -1;
     }
     while (stack->merged_len < stack->len) {

@@ -1,6 +1,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/limits.h"
 #include "base/memory.h"
@@ -132,27 +133,38 @@ static int download(struct registry *registry, const struct descriptor *blob,
     return -1;
 }
 
-/* Waits while somebody else downloads DIGEST; then it is ours to do (or done). */
-static void claim(struct registry *registry, struct download *mine)
+static bool is_under_way(const struct registry *registry, const struct transfer *wanted)
 {
-    pthread_mutex_lock(&registry->lock);
-    for (struct download *d = registry->downloads; d;) {
-        if (digest_equal(&d->digest, &mine->digest)) {
-            pthread_cond_wait(&registry->changed, &registry->lock);
-            d = registry->downloads;
-        } else {
-            d = d->next;
-        }
+    const struct transfer *t = registry->transfers;
+    while (t && (t->endpoint != wanted->endpoint || !digest_equal(&t->digest, &wanted->digest))) {
+        t = t->next;
     }
-    mine->next = registry->downloads;
-    registry->downloads = mine;
-    pthread_mutex_unlock(&registry->lock);
+    return t != NULL;
 }
 
-static void unclaim(struct registry *registry, struct download *mine)
+int transfer_begin(struct registry *registry, struct transfer *mine, const atomic_bool *stop,
+                   struct error *err)
 {
     pthread_mutex_lock(&registry->lock);
-    struct download **at = &registry->downloads;
+    while (is_under_way(registry, mine) && !(stop && atomic_load(stop))) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec++;
+        pthread_cond_timedwait(&registry->changed, &registry->lock, &until);
+    }
+    bool stopped = stop && atomic_load(stop);
+    if (!stopped) {
+        mine->next = registry->transfers;
+        registry->transfers = mine;
+    }
+    pthread_mutex_unlock(&registry->lock);
+    return stopped ? error_set(err, ERR_CANCELLED, "stopped") : 0;
+}
+
+void transfer_end(struct registry *registry, struct transfer *mine)
+{
+    pthread_mutex_lock(&registry->lock);
+    struct transfer **at = &registry->transfers;
     while (*at != mine) {
         at = &(*at)->next;
     }
@@ -161,15 +173,37 @@ static void unclaim(struct registry *registry, struct download *mine)
     pthread_mutex_unlock(&registry->lock);
 }
 
+static void remember_failure(struct registry *registry, const struct digest *digest)
+{
+    pthread_mutex_lock(&registry->lock);
+    registry->failed =
+        mem_realloc(registry->failed, registry->failed_len + 1, sizeof *registry->failed);
+    registry->failed[registry->failed_len++] = *digest;
+    pthread_mutex_unlock(&registry->lock);
+}
+
+bool registry_blob_failed(struct registry *registry, const struct digest *digest)
+{
+    bool failed = false;
+    pthread_mutex_lock(&registry->lock);
+    for (size_t i = 0; i < registry->failed_len && !failed; i++) {
+        failed = digest_equal(&registry->failed[i], digest);
+    }
+    pthread_mutex_unlock(&registry->lock);
+    return failed;
+}
+
 int registry_fetch_blob(struct registry *registry, const struct descriptor *blob,
                         const char *first_origin, struct error *err)
 {
     if (store_has_blob(registry->store, &blob->digest, NULL)) {
         return 0;
     }
-    struct download mine = {.digest = blob->digest};
+    struct transfer mine = {.digest = blob->digest};
     int rc = 0;
-    claim(registry, &mine);
+    if (transfer_begin(registry, &mine, NULL, err) != 0) {
+        return -1;
+    }
     if (!store_has_blob(registry->store, &blob->digest, NULL)) {
         registry_tell(registry, blob, TRANSFER_DOWN, STATUS_RUNNING, 0);
         rc = download(registry, blob, first_origin, err);
@@ -177,8 +211,11 @@ int registry_fetch_blob(struct registry *registry, const struct descriptor *blob
                                    : err->code == ERR_CANCELLED ? STATUS_CANCELLED
                                                                 : STATUS_FAILED;
         registry_tell(registry, blob, TRANSFER_DOWN, status, rc == 0 ? blob->size : 0);
+        if (status == STATUS_FAILED) {
+            remember_failure(registry, &blob->digest);
+        }
     }
-    unclaim(registry, &mine);
+    transfer_end(registry, &mine);
     return rc;
 }
 

@@ -68,6 +68,7 @@ int registry_open(struct store *store, const struct registry_options *options,
     registry->store = store;
     registry->offline = options->offline;
     registry->events = options->events;
+    registry->user_agent = mem_strdup(options->user_agent);
     pthread_mutex_init(&registry->lock, NULL);
     pthread_cond_init(&registry->changed, NULL);
     if (options->insecure) {
@@ -85,12 +86,28 @@ int registry_open(struct store *store, const struct registry_options *options,
         .retries = (int)options->retries,
         .retry_delay_ms = options->retry_delay_ms,
         .timeout_ms = options->timeout_ms,
+        .stop = options->stop,
     };
     if (http_client_open(&http, &registry->client, err) != 0) {
         return -1;
     }
     *out = MEM_STEAL(registry);
     return 0;
+}
+
+int registry_open_brief(const struct registry *like, unsigned timeout_ms, const atomic_bool *stop,
+                        struct registry **out, struct error *err)
+{
+    const struct registry_options options = {
+        .offline = like->offline,
+        .insecure = &like->insecure,
+        .certificates = &like->certificates,
+        .user_agent = like->user_agent,
+        .retries = (unsigned)HTTP_NO_RETRIES,
+        .timeout_ms = timeout_ms,
+        .stop = stop,
+    };
+    return registry_open(like->store, &options, out, err);
 }
 
 static void endpoint_free(struct endpoint *endpoint)
@@ -119,6 +136,8 @@ void registry_freep(struct registry **pointer)
         free(registry->mappings[i].prefix);
     }
     free(registry->mappings);
+    free(registry->user_agent);
+    free(registry->failed);
     http_client_freep(&registry->client);
     strlist_release(&registry->insecure);
     strlist_release(&registry->certificates);

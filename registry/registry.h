@@ -14,6 +14,8 @@
 #ifndef SLIPWAY_REGISTRY_REGISTRY_H
 #define SLIPWAY_REGISTRY_REGISTRY_H
 
+#include <stdatomic.h>
+
 #include "base/event.h"
 #include "base/strlist.h"
 #include "oci/document.h"
@@ -31,6 +33,8 @@ struct registry_options {
     unsigned retries;        /* 0: the default */
     unsigned retry_delay_ms; /* 0: the default */
     unsigned timeout_ms;     /* 0: the default: time without progress */
+    const atomic_bool *stop; /* once true, all requests end with ERR_CANCELLED; NULL: none; borrowed
+                                as long as the registry lives */
     struct event_sink *events;
 };
 
@@ -38,6 +42,10 @@ struct registry_options {
  * opens no socket. */
 int registry_open(struct store *store, const struct registry_options *options,
                   struct registry **out, struct error *err);
+/* As LIKE, for what must not make anybody wait: a single attempt, TIMEOUT_MS without progress, all
+ * of it ended by STOP. Tells no transfers. */
+int registry_open_brief(const struct registry *like, unsigned timeout_ms, const atomic_bool *stop,
+                        struct registry **out, struct error *err);
 /* Cleanup for AUTO(). */
 void registry_freep(struct registry **registry);
 
@@ -65,6 +73,9 @@ int registry_get_layer(struct registry *registry, const struct image *image, siz
 /* Several layers in parallel: [FIRST, FIRST + COUNT). */
 int registry_get_layers(struct registry *registry, const struct image *image, size_t first,
                         size_t count, struct error *err);
+
+/* Whether a blob was to be fetched and could not be, from nowhere. */
+bool registry_blob_failed(struct registry *registry, const struct digest *digest);
 
 /* A push to one repository, in the background from the first blob on. */
 struct push;

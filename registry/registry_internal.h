@@ -29,10 +29,11 @@ struct mapping {
     char *prefix;
 };
 
-/* A blob on its way into the store. */
-struct download {
+/* A blob on its way: into the store, or (with an endpoint) to a registry. */
+struct transfer {
     struct digest digest;
-    struct download *next;
+    const struct endpoint *endpoint; /* NULL: into the store */
+    struct transfer *next;
 };
 
 struct registry {
@@ -41,13 +42,16 @@ struct registry {
     bool offline;
     struct strlist insecure;
     struct strlist certificates;
+    char *user_agent; /* NULL: the default */
     struct mapping *mappings;
     size_t mappings_len;
     struct event_sink *events;
     pthread_mutex_t lock; /* for the lists below */
     pthread_cond_t changed;
     struct endpoint *endpoints;
-    struct download *downloads;
+    struct transfer *transfers;
+    struct digest *failed; /* blobs that could not be fetched */
+    size_t failed_len;
 };
 
 /* A repository where it is reached. */
@@ -88,6 +92,13 @@ void place_scope(const struct place *place, const char *actions, struct strlist 
 int registry_fetch_blob(struct registry *registry, const struct descriptor *blob,
                         const char *first_origin, struct error *err);
 
+/* Waits while somebody else brings the same blob to the same side; then it is ours to do (or done).
+ * ERR_CANCELLED where *STOP (may be NULL) becomes true meanwhile. Each is ended by
+ * transfer_end(). */
+int transfer_begin(struct registry *registry, struct transfer *mine, const atomic_bool *stop,
+                   struct error *err);
+void transfer_end(struct registry *registry, struct transfer *mine);
+
 /* What a tag stands for at PLACE: HEAD. *FOUND_OUT false: 404. Where the registry does not say,
  * GET. */
 int registry_head_manifest(struct registry *registry, const struct place *place,
@@ -105,6 +116,8 @@ struct upload {
     const struct descriptor *blob;
     const atomic_bool *stop;
     _Atomic uint64_t *bytes_sent;
+    _Atomic uint64_t *moved; /* raised with every sign of progress; NULL: none */
+    bool quiet;              /* tell nobody */
 };
 int upload_blob(const struct upload *upload, struct error *err);
 

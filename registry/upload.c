@@ -171,11 +171,21 @@ static int mount(struct session *s, bool *mounted_out, struct error *err)
     return 0;
 }
 
+static void tell(const struct upload *u, enum event_status status, uint64_t current)
+{
+    if (u->moved) {
+        atomic_fetch_add(u->moved, 1);
+    }
+    if (!u->quiet) {
+        registry_tell(u->registry, u->blob, TRANSFER_UP, status, current);
+    }
+}
+
 static void on_progress(void *ctx, uint64_t current, uint64_t total)
 {
     (void)total;
     struct session *s = ctx;
-    registry_tell(s->u->registry, s->u->blob, TRANSFER_UP, STATUS_RUNNING, current);
+    tell(s->u, STATUS_RUNNING, current);
 }
 
 static char *final_url(const struct session *s)
@@ -246,7 +256,7 @@ static int put_chunks(struct session *s, int fd, struct error *err)
         if (patch_chunk(s, fd, offset, len, err) != 0) {
             return -1;
         }
-        registry_tell(s->u->registry, s->u->blob, TRANSFER_UP, STATUS_RUNNING, offset + len);
+        tell(s->u, STATUS_RUNNING, offset + len);
     }
     AUTO(mem_freep) char *url = final_url(s);
     AUTO(http_response_release) struct http_response response = {0};
@@ -402,7 +412,7 @@ static int bring(struct session *s, enum event_status *status_out, struct error 
         return -1;
     }
     *status_out = STATUS_DONE;
-    registry_tell(s->u->registry, s->u->blob, TRANSFER_UP, STATUS_RUNNING, 0);
+    tell(s->u, STATUS_RUNNING, 0);
     return send_blob(s, err);
 }
 
@@ -411,13 +421,21 @@ int upload_blob(const struct upload *u, struct error *err)
     AUTO(session_release) struct session s = {.u = u};
     AUTO(mem_freep) char *name = place_name(u->place);
     enum event_status status = STATUS_FAILED;
+    /* Two repositories of a registry that want the same blob: the second has it mounted. */
+    struct transfer mine = {.digest = u->blob->digest, .endpoint = u->place->endpoint};
     digest_format(&u->blob->digest, s.digest);
     place_scope(u->place, "pull,push", &s.scopes);
-    if (bring(&s, &status, err) != 0) {
-        registry_tell(u->registry, u->blob, TRANSFER_UP,
-                      err->code == ERR_CANCELLED ? STATUS_CANCELLED : STATUS_FAILED, 0);
-        return error_wrap(err, "%s: blob %.19s", name, s.digest);
+    if (transfer_begin(u->registry, &mine, u->stop, err) != 0) {
+        return -1;
     }
-    registry_tell(u->registry, u->blob, TRANSFER_UP, status, u->blob->size);
-    return store_origin_add(u->registry->store, &u->blob->digest, name, err);
+    int rc = bring(&s, &status, err);
+    if (rc == 0) {
+        tell(u, status, u->blob->size);
+        rc = store_origin_add(u->registry->store, &u->blob->digest, name, err);
+    } else {
+        tell(u, err->code == ERR_CANCELLED ? STATUS_CANCELLED : STATUS_FAILED, 0);
+        error_wrap(err, "%s: blob %.19s", name, s.digest);
+    }
+    transfer_end(u->registry, &mine);
+    return rc;
 }
