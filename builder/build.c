@@ -9,6 +9,7 @@
 #include "builder/build_internal.h"
 #include "builder/finish.h"
 #include "builder/foreign.h"
+#include "builder/remote_cache.h"
 #include "builder/sources.h"
 #include "builder/stage.h"
 
@@ -351,22 +352,49 @@ static void keep_dockerfile(const struct build *build, struct build_result *resu
     }
 }
 
-/* The image for PLATFORM (NULL: this machine's). */
-static int build_one(const struct build_request *request, const char *platform, bool part_of_index,
-                     struct build_result *result, struct error *err)
+/* With a cache in a registry the layers may all lie elsewhere. */
+static int get_contents(struct build *build, struct error *err)
+{
+    struct stack *stack = &build->stages[build->plan.target].stack;
+    if (!build->remote || !build->request->contents) {
+        return 0;
+    }
+    int r = stack_fetch(stack, err);
+    for (size_t i = stack->base.layers_len; i < stack->len && r == 0; i++) {
+        struct tree *ignored = NULL;
+        r = stack_layer(stack, i, &ignored, err);
+    }
+    return r;
+}
+
+/* What build_one() is to make. */
+struct build_order {
+    const struct build_request *request;
+    struct remote_cache *remote;
+    const char *platform; /* NULL: this machine's */
+    bool part_of_index;
+};
+
+/* The image for one platform. */
+static int build_one(const struct build_order *order, struct build_result *result,
+                     struct error *err)
 {
     struct build build;
-    build_init(&build, request);
-    int r = build_open(&build, platform, part_of_index, err);
+    build_init(&build, order->request);
+    build.remote = order->remote;
+    int r = build_open(&build, order->platform, order->part_of_index, err);
     keep_dockerfile(&build, result);
     if (r == 0) {
         r = build_run_stages(&build, err);
     }
     if (r == 0) {
+        r = get_contents(&build, err);
+    }
+    if (r == 0) {
         warn_unused_arguments(&build);
         r = finish_image(&build, result, err);
     }
-    if (r == 0 && !part_of_index) {
+    if (r == 0 && !order->part_of_index) {
         r = finish_names(&build, result, err);
     }
     build_release(&build);
@@ -374,16 +402,17 @@ static int build_one(const struct build_request *request, const char *platform, 
 }
 
 /* One image for each platform, and the index over them. */
-static int build_several(const struct build_request *request, struct build_result *result,
-                         struct error *err)
+static int build_several(const struct build_request *request, struct remote_cache *remote,
+                         struct build_result *result, struct error *err)
 {
     const struct strlist *platforms = &request->platforms;
     struct image *images = mem_calloc(platforms->len, sizeof *images);
     struct build build;
     int r = 0;
     for (size_t i = 0; i < platforms->len && r == 0; i++) {
+        const struct build_order order = {request, remote, platforms->items[i], true};
         struct build_result one = {0};
-        r = build_one(request, platforms->items[i], true, &one, err);
+        r = build_one(&order, &one, err);
         if (r == 0) {
             image_copy(&one.image, &images[i]);
             result->created = one.created;
@@ -409,13 +438,32 @@ static int build_several(const struct build_request *request, struct build_resul
     return r;
 }
 
-int build_run(const struct build_request *request, struct build_result *result, struct error *err)
+static int build_all(const struct build_request *request, struct remote_cache *remote,
+                     struct build_result *result, struct error *err)
 {
     const struct strlist *platforms = &request->platforms;
     if (platforms->len > 1) {
-        return build_several(request, result, err);
+        return build_several(request, remote, result, err);
     }
-    return build_one(request, platforms->len ? platforms->items[0] : NULL, false, result, err);
+    const struct build_order order = {request, remote, platforms->len ? platforms->items[0] : NULL,
+                                      false};
+    return build_one(&order, result, err);
+}
+
+int build_run(const struct build_request *request, struct build_result *result, struct error *err)
+{
+    AUTO(remote_cache_freep) struct remote_cache *remote = NULL;
+    if (remote_cache_open(request, &remote, err) != 0) {
+        return -1;
+    }
+    int r = build_all(request, remote, result, err);
+    while (r != 0 && err->code != ERR_CANCELLED && remote_cache_blame(remote)) {
+        build_result_release(result);
+        error_clear(err);
+        r = build_all(request, remote, result, err);
+    }
+    remote_cache_finish(remote);
+    return r;
 }
 
 void build_result_release(struct build_result *result)

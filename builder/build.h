@@ -46,12 +46,15 @@ struct build_request {
     struct strlist no_cache_filter; /* stage names */
     struct strlist platforms;       /* "os/arch[/variant]"; empty: this machine's */
     struct strlist tags;            /* names to push to (with `push`) and to tag in the store */
+    struct strlist cache_from;      /* repositories that are asked for steps' results */
+    struct strlist cache_to;        /* and that they are written to */
     struct build_secret *secrets;
     size_t secrets_len;
     struct named_context *contexts;
     size_t contexts_len;
     const char *ssh; /* --ssh default[=SOCKET]; NULL: none */
     bool no_cache;
+    bool contents; /* the result's layers are needed here, all of them */
     bool push;
     bool offline;
     bool explain;

@@ -18,6 +18,7 @@
 #include "builder/stack.h"
 
 struct stage;
+struct remote_cache;
 
 /* A folder or git URL of --build-context, opened once. */
 struct opened_context {
@@ -48,9 +49,10 @@ struct build {
     bool rung_known;
 
     struct stage *stages;
-    bool dry;          /* only planned: what is not cached is noted and not made */
-    struct push *push; /* to the first name; NULL: nothing is pushed */
-    bool pushing;      /* blobs go up already. Only the stages of the result touch it, one by one */
+    bool dry;                    /* only planned: what is not cached is noted and not made */
+    struct remote_cache *remote; /* borrowed; NULL: none */
+    struct push *push;           /* to the first name; NULL: nothing is pushed */
+    bool pushing; /* blobs go up already. Only the stages of the result touch it, one by one */
 
     pthread_mutex_t lock;   /* of all that follows */
     pthread_cond_t changed; /* a stage ended, or a slot became free */

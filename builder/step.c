@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "builder/explain.h"
 #include "builder/planning.h"
+#include "builder/remote_cache.h"
 #include "builder/stage.h"
 #include "oci/config.h"
 
@@ -129,6 +130,9 @@ static int find_or_make(struct stage *stage, const struct step *step, const stru
             return -1;
         }
     }
+    if (use && !found) {
+        remote_cache_get(stage->build->remote, key, &found, result);
+    }
     *cached_out = found;
     if (found) {
         return 0;
@@ -196,6 +200,8 @@ int stage_step(struct stage *stage, const struct step *step, struct error *err)
         stack_push(&stage->stack, &result.layer, diff);
         push_layers(stage, !cached);
     }
+    const struct remote_result made = {&key, &result, step->created_by, &stage->platform};
+    remote_cache_put(stage->build->remote, &made);
     config_add_history(stage->config, stage->build->epoch, step->created_by, result.empty);
     post_end(stage, number, cached ? STATUS_CACHED : STATUS_DONE, &result);
     return 0;
