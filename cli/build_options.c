@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "cli/build_values.h"
+#include "cli/cache_values.h"
 #include "cli/names.h"
 
 #define AT(MEMBER) .offset = offsetof(struct build_options, MEMBER)
@@ -137,9 +138,18 @@ static const struct option_spec specs[] = {
      .kind = OPTION_NUMBER,
      AT(request.jobs)},
     {.name = "context", .letter = 'c', .argument = "CONTEXT", TEXT(context)},
-    NOT_YET("cache-from", "a cache in a registry"),
-    NOT_YET("cache-to", "a cache in a registry"),
-    NOT_YET("cache-repo", "a cache in a registry"),
+    {.name = "cache-from",
+     .argument = "REPOSITORY",
+     .help = "take results of steps from a registry",
+     CALL(value_cache_from, request.cache_from)},
+    {.name = "cache-to",
+     .argument = "REPOSITORY",
+     .help = "and keep them there, an image for each step",
+     CALL(value_cache_to, request.cache_to)},
+    {.name = "cache-repo", .argument = "REPOSITORY", CALL(value_cache_to, cache_repo)},
+    {.name = "cache", .kind = OPTION_FLAG_CALL, .parse = value_cache_switch, AT(cache_switch)},
+    {.name = "cache-run-layers", .kind = OPTION_FLAG_CALL, .parse = value_always_true},
+    {.name = "cache-copy-layers", .kind = OPTION_FLAG_CALL, .parse = value_always_true},
     NOT_YET("check", "checking a Dockerfile without building it"),
     NOT_YET("call", "--call"),
     NOT_YET("attest", "an attestation"),
@@ -199,9 +209,9 @@ const struct option_group build_result_group = {"What comes of it", result_specs
 void build_options_release(struct build_options *o)
 {
     struct build_request *r = &o->request;
-    struct strlist *const lists[] = {&r->build_args, &r->labels,          &r->annotations,
-                                     &r->add_hosts,  &r->no_cache_filter, &r->platforms,
-                                     &r->tags};
+    struct strlist *const lists[] = {
+        &r->build_args, &r->labels, &r->annotations, &r->add_hosts, &r->no_cache_filter,
+        &r->platforms,  &r->tags,   &r->cache_from,  &r->cache_to,  &o->cache_repo};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         strlist_release(lists[i]);
     }
@@ -312,6 +322,41 @@ static int check_level(const struct build_options *o, struct error *err)
     return 0;
 }
 
+/* kaniko's --cache and --cache-repo; without the latter it is DESTINATION/cache. */
+static int take_cache_repo(struct build_options *o, struct error *err)
+{
+    if (o->cache_switch < 0) {
+        return 0;
+    }
+    if (o->cache_switch > 0 && o->cache_repo.len == 0 && o->request.cache_to.len == 0) {
+        struct reference ref = {0};
+        if (o->request.tags.len == 0) {
+            return error_set(err, ERR_USAGE,
+                             "--cache: in which repository? --cache-repo "
+                             "HOST/REPOSITORY");
+        }
+        if (reference_parse(o->request.tags.items[0], &ref, err) != 0) {
+            return -1;
+        }
+        strlist_addf(&o->cache_repo, "%s/%s/cache", ref.host, ref.repository);
+        reference_release(&ref);
+    }
+    strlist_add_all(&o->request.cache_from, &o->cache_repo);
+    strlist_add_all(&o->request.cache_to, &o->cache_repo);
+    return 0;
+}
+
+/* Whether an output needs the layers themselves. */
+static bool needs_contents(const struct build_options *o)
+{
+    for (size_t i = 0; i < o->outputs.len; i++) {
+        if (o->outputs.items[i].type != OUTPUT_IMAGE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int build_options_complete(struct build_options *o, const struct strlist *arguments,
                            const char *default_context, struct error *err)
 {
@@ -324,7 +369,9 @@ int build_options_complete(struct build_options *o, const struct strlist *argume
     if (o->request.push && o->request.offline) {
         return error_set(err, ERR_USAGE, "--push and --offline exclude each other");
     }
-    if (choose_context(o, arguments, default_context, err) != 0 || check_names(o, err) != 0) {
+    o->request.contents = needs_contents(o);
+    if (choose_context(o, arguments, default_context, err) != 0 || check_names(o, err) != 0 ||
+        take_cache_repo(o, err) != 0) {
         return -1;
     }
     return check_level(o, err);

@@ -17,6 +17,8 @@ struct build_options {
     const char *iidfile;
     const char *metadata_file;
     const char *digest_file;
+    struct strlist cache_repo; /* kaniko's name for both --cache-from and --cache-to */
+    int cache_switch;          /* kaniko's --cache: 1 true, -1 false, 0 not given */
     bool no_push;
     bool destination; /* a --destination was given: kaniko pushes then */
 };

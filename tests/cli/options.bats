@@ -38,8 +38,12 @@ refuses() { # PATTERN ARGUMENT...
 }
 
 @test "options: what is not there yet is an error that says so" {
-    refuses 'cache-from: .*not possible yet' build --cache-from type=registry,ref=x app
-    refuses 'cache-to: .*not possible yet' build --cache-to type=inline app
+    refuses 'cache-to: type=inline: .*write --cache-to HOST/REPOSITORY' build --cache-to type=inline app
+    refuses 'cache-from: type=local: .*write --cache-from HOST/REPOSITORY' build --cache-from type=local,src=x app
+    refuses 'cache-from: type=registry lacks the repository' build --cache-from type=registry app
+    refuses 'cache-to: .compression=zstd. is not known here' build --cache-to type=registry,ref=x,compression=zstd app
+    refuses 'cache-to: .*a digest is no place for a cache' build --cache-to "x@sha256:$(printf '%064d' 0)" app
+    refuses 'cache: in which repository' build --cache app
     refuses 'provenance' build --provenance=true app
     refuses 'layers are not joined' build --squash app
 }
