@@ -33,16 +33,21 @@ enum pull_policy { PULL_MISSING, PULL_ALWAYS, PULL_NEVER };
 enum network_mode { NETWORK_DEFAULT, NETWORK_NONE, NETWORK_HOST };
 enum isolation { ISOLATION_AUTO, ISOLATION_OVERLAY, ISOLATION_USERNS, ISOLATION_CHROOT };
 
+struct context;
+
 /* What the user asked for. Strings are borrowed for the call. */
 struct build_request {
-    const char *context;        /* folder, git URL[#ref[:subdir]], tar archive, "-" */
-    const char *dockerfile;     /* -f; NULL: "Dockerfile" in the context; an existing file of this
-                                   machine counts before one in the context */
-    const char *target;         /* stage by name or number; NULL: the last */
-    struct strlist build_args;  /* KEY=VALUE, or KEY to take it from the environment */
-    struct strlist labels;      /* KEY=VALUE */
-    struct strlist annotations; /* KEY=VALUE, on the manifest */
-    struct strlist add_hosts;   /* NAME:IP */
+    const char *context;    /* folder, git URL[#ref[:subdir]], tar archive, "-" */
+    struct context *shared; /* the context, opened before with context_open_named(), for builds that
+                               share it; NULL: this build opens it */
+    const char *part;       /* folder of `shared` that is this build's context; NULL: all of it */
+    const char *dockerfile; /* -f; NULL: "Dockerfile" in the context; an existing file of this
+                               machine counts before one in the context */
+    const char *target;     /* stage by name or number; NULL: the last */
+    struct strlist build_args;      /* KEY=VALUE, or KEY to take it from the environment */
+    struct strlist labels;          /* KEY=VALUE */
+    struct strlist annotations;     /* KEY=VALUE, on the manifest */
+    struct strlist add_hosts;       /* NAME:IP */
     struct strlist no_cache_filter; /* stage names */
     struct strlist platforms;       /* "os/arch[/variant]"; empty: this machine's */
     struct strlist tags;            /* names to push to (with `push`) and to tag in the store */

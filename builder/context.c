@@ -29,7 +29,9 @@ struct context {
     struct buf dockerfile;
     bool in_git;
     int64_t commit_time;
-    struct git_source git; /* where the source is a git URL */
+    struct git_source git;  /* where the source is a git URL */
+    struct context *shared; /* borrowed: whose files these are, and whose tree where .dockerignore
+                               is the same; NULL: its own */
 };
 
 void context_freep(struct context **context)
@@ -248,9 +250,27 @@ static int scan_folder(struct context *c, struct tree **out, struct error *err)
     return git_normalise_folder(c->folder, raw, &in_git, &time, out, err);
 }
 
+/* Whether what .dockerignore leaves is the same as for the context that C shares. */
+static bool same_selection(const struct context *c)
+{
+    const struct context *s = c->shared;
+    if (!s || (c->ignore == NULL) != (s->ignore == NULL)) {
+        return false;
+    }
+    return !c->ignore || strcmp(c->ignore_name, s->ignore_name) == 0;
+}
+
 static int make_tree(struct context *c, struct error *err)
 {
     if (c->tree) {
+        return 0;
+    }
+    if (same_selection(c)) {
+        struct tree *tree = NULL;
+        if (context_tree(c->shared, &tree, err) != 0) {
+            return -1;
+        }
+        c->tree = tree_ref(tree);
         return 0;
     }
     if (c->folder) {
@@ -354,6 +374,68 @@ static int open_source(struct context *c, const struct build_request *request, c
     return open_file(c, value, err);
 }
 
+/* The entries of WHOLE below folder PART, which exists. */
+static struct tree *subtree(struct tree *whole, const char *part)
+{
+    AUTO(tree_builder_freep) struct tree_builder *b = tree_builder_new();
+    size_t first = 0;
+    size_t end = 0;
+    size_t skip = strlen(part) + 1;
+    tree_below(whole, part, &first, &end);
+    for (; first < end; first++) {
+        struct entry entry = *tree_at(whole, first);
+        /* A link to a file outside of the part is that file. */
+        if (entry.type == ENTRY_HARDLINK && strncmp(entry.link, part, skip - 1) == 0 &&
+            entry.link[skip - 1] == '/') {
+            entry.link += skip;
+        } else if (entry.type == ENTRY_HARDLINK && entry.target) {
+            entry = *entry.target;
+        }
+        entry.path = tree_at(whole, first)->path + skip;
+        tree_builder_add(b, &entry);
+    }
+    return tree_builder_finish(MEM_STEAL(b));
+}
+
+static int take_part(struct context *c, const struct context *shared, const char *part,
+                     struct error *err)
+{
+    if (shared->folder) {
+        c->folder = mem_printf("%s/%s", shared->folder, part);
+        struct stat st;
+        if (stat(c->folder, &st) == 0 && S_ISDIR(st.st_mode)) {
+            return 0;
+        }
+    } else {
+        const struct entry *entry = tree_find(shared->whole, part);
+        if (entry && entry->type == ENTRY_DIR) {
+            c->whole = subtree(shared->whole, part);
+            return 0;
+        }
+    }
+    return error_set(err, ERR_USAGE, "the build context has no folder '%s'", part);
+}
+
+/* What C's files are where another context has them open already. */
+static int take_shared(struct context *c, const struct build_request *request, struct error *err)
+{
+    struct context *shared = request->shared;
+    AUTO(mem_freep) char *part = request->part ? path_clean(request->part) : NULL;
+    c->in_git = shared->in_git;
+    c->commit_time = shared->commit_time;
+    if (part && part[0]) {
+        return take_part(c, shared, part, err);
+    }
+    c->shared = shared;
+    c->folder = mem_strdup(shared->folder);
+    c->whole = shared->whole ? tree_ref(shared->whole) : NULL;
+    if (shared->dockerfile_name && !request->dockerfile) {
+        c->dockerfile_name = mem_strdup(shared->dockerfile_name);
+        buf_append(&c->dockerfile, buf_text(&shared->dockerfile), shared->dockerfile.len);
+    }
+    return 0;
+}
+
 int context_open(const struct build_request *request, struct context **out, struct error *err)
 {
     AUTO(context_freep) struct context *c = context_new(request->store);
@@ -364,7 +446,8 @@ int context_open(const struct build_request *request, struct context **out, stru
         return error_set(err, ERR_USAGE,
                          "standard input cannot be both the build context and the Dockerfile");
     }
-    if (open_source(c, request, value, err) != 0) {
+    int r = request->shared ? take_shared(c, request, err) : open_source(c, request, value, err);
+    if (r != 0) {
         return -1;
     }
     if (!c->dockerfile_name && read_dockerfile(c, request->dockerfile, err) != 0) {
@@ -388,9 +471,15 @@ int context_open_named(const struct build_request *request, const char *value, s
     return 0;
 }
 
+int context_read(struct context *context, const char *name, size_t max, struct buf *out,
+                 bool *found_out, struct error *err)
+{
+    return read_inside(context, name, max, out, found_out, err);
+}
+
 void context_save(struct context *context)
 {
-    if (!context->tree) {
+    if (!context->tree || (context->shared && context->tree == context->shared->tree)) {
         return;
     }
     if (context->folder) {

@@ -27,6 +27,11 @@ int context_open(const struct build_request *request, struct context **out, stru
 int context_open_named(const struct build_request *request, const char *value, struct context **out,
                        struct error *err);
 
+/* Reads the file NAME of the context (with a part: of the part), whatever .dockerignore says of it.
+ * *FOUND_OUT: whether there is such a file. */
+int context_read(struct context *context, const char *name, size_t max, struct buf *out,
+                 bool *found_out, struct error *err);
+
 /* Call when the build is over: remembers the digests of the files that were read, so that the next
  * build need not read them. */
 void context_save(struct context *context);
