@@ -19,6 +19,7 @@
 
 struct context {
     struct store *store;
+    char *name;           /* for records: no credentials, a folder's whole path */
     char *folder;         /* a folder of this machine; NULL: `whole` is the source */
     struct tree *whole;   /* everything that git or the archive holds */
     struct tree *tree;    /* what .dockerignore leaves; made by the first who asks */
@@ -44,6 +45,7 @@ void context_freep(struct context **context)
     tree_unref(c->tree);
     git_source_release(&c->git);
     ignore_freep(&c->ignore);
+    free(c->name);
     free(c->folder);
     free(c->ignore_name);
     free(c->dockerfile_name);
@@ -299,6 +301,7 @@ static int open_git(struct context *c, const struct build_request *request, cons
         return -1;
     }
     c->whole = tree_ref(c->git.tree);
+    c->name = mem_strdup(c->git.url);
     c->in_git = true;
     c->commit_time = c->git.commit_time;
     return 0;
@@ -363,6 +366,7 @@ static int open_source(struct context *c, const struct build_request *request, c
     struct stat st;
     if (strcmp(value, "-") != 0 && stat(value, &st) == 0 && S_ISDIR(st.st_mode)) {
         c->folder = mem_strdup(value);
+        c->name = realpath(value, NULL);
         /* The time alone; the files are read when a step asks for them. */
         AUTO(tree_unrefp) struct tree *none = tree_empty();
         AUTO(tree_unrefp) struct tree *normal = NULL;
@@ -488,6 +492,11 @@ void context_save(struct context *context)
         /* The digests are known to the entries that were used: those of the filtered tree. */
         git_source_save_digests(&context->git, context->tree, context->store);
     }
+}
+
+const char *context_name(const struct context *context)
+{
+    return context->name ? context->name : "archive";
 }
 
 const char *context_dockerfile_name(const struct context *context)

@@ -43,6 +43,9 @@ void context_freep(struct context **context);
 const char *context_dockerfile_name(const struct context *context);
 const struct buf *context_dockerfile(const struct context *context);
 
+/* What the context is called where it may be written down: never with credentials. Borrowed. */
+const char *context_name(const struct context *context);
+
 /* The files that .dockerignore leaves. Borrowed: lives as long as the context. */
 int context_tree(struct context *context, struct tree **out, struct error *err);
 

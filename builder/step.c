@@ -95,9 +95,8 @@ static int make(struct stage *stage, const struct step *step, uint64_t number,
 /* The step's place, by which the inputs of the last time are found. */
 static char *place_of(const struct stage *stage)
 {
-    const struct build_request *request = stage->build->request;
     AUTO(mem_freep) char *platform = platform_format(&stage->build->target_platform);
-    return mem_printf("%s|%s|%s|%zu/%zu", request->context ? request->context : ".",
+    return mem_printf("%s|%s|%s|%zu/%zu", context_name(stage->build->context),
                       stage->build->df->file, platform, stage->index, stage->step);
 }
 

@@ -7,7 +7,8 @@ setup() {
     fresh_environment
 }
 
-commands="build history images inspect load login logout pull push rmi save ship tag version"
+commands=$(basename -a -s .c "$top"/cli/cmd_*.c | sed 's/^cmd_//' | sort | tr '\n' ' ')
+commands=${commands% }
 
 @test "help: the list of commands is sorted and complete, and fits a screen" {
     run slipway --help
