@@ -1,24 +1,8 @@
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "cli/build_command.h"
-#include "cli/names.h"
-#include "deploy/imagedefinitions.h"
-
-struct ship_options {
-    struct build_options build; /* first: the groups' offsets */
-    struct strlist containers;  /* NAME, or NAME=IMAGE */
-    const char *file;
-    bool by_digest;
-};
-
-static void ship_options_release(struct ship_options *options)
-{
-    build_options_release(&options->build);
-    strlist_release(&options->containers);
-}
+#include "cli/ship.h"
 
 static int parse_image_uri(void *member, const char *value, struct error *err)
 {
@@ -26,27 +10,59 @@ static int parse_image_uri(void *member, const char *value, struct error *err)
     if (!digest && strcmp(value, "tag") != 0) {
         return error_set(err, ERR_USAGE, "'%s' is neither tag nor digest", value);
     }
-    *(bool *)member = digest;
+    *(int *)member = digest;
     return 0;
 }
+
+#define AT(MEMBER) .offset = offsetof(struct ship_options, MEMBER)
 
 static const struct option_spec specs[] = {
     {.name = "container",
      .argument = "NAME[=IMAGE]",
      .help = "container that gets the image ($CONTAINER_NAME), or IMAGE",
      .kind = OPTION_LIST,
-     .offset = offsetof(struct ship_options, containers)},
+     AT(containers)},
     {.name = "image-uri",
      .argument = "FORM",
-     .help = "name the image by its tag or its digest",
+     .help = "name the image in imagedefinitions by its tag or its digest",
      .kind = OPTION_CALL,
-     .offset = offsetof(struct ship_options, by_digest),
+     AT(by_digest),
      .parse = parse_image_uri},
     {.name = "imagedefinitions",
      .argument = "FILE",
      .help = "the file (imagedefinitions.json)",
      .kind = OPTION_TEXT,
-     .offset = offsetof(struct ship_options, file)},
+     AT(file)},
+    {.name = "image-detail",
+     .argument = "FILE",
+     .help = "write {\"ImageURI\": ...} for blue/green: imageDetail.json",
+     .kind = OPTION_TEXT,
+     AT(image_detail)},
+    {.name = "taskdef",
+     .argument = "TEMPLATE[=FILE]",
+     .help = "fill a task definition of the context ($TASKDEF_FILE)",
+     .kind = OPTION_LIST,
+     AT(taskdefs)},
+    {.name = "appspec",
+     .argument = "TEMPLATE[=FILE]",
+     .help = "check and fill an AppSpec of the context",
+     .kind = OPTION_LIST,
+     AT(appspecs)},
+    {.name = "placeholder",
+     .argument = "NAME[=VALUE]",
+     .help = "<NAME> in templates is the image (IMAGE1_NAME), or VALUE",
+     .kind = OPTION_LIST,
+     AT(placeholders)},
+    {.name = "image",
+     .argument = "KEY=VALUE,...",
+     .help = "one of several images: repository=,dockerfile=,container=,...",
+     .kind = OPTION_LIST,
+     AT(images)},
+    {.name = "config",
+     .argument = "FILE",
+     .help = "names the images (slipway.json of the context); none",
+     .kind = OPTION_TEXT,
+     AT(config)},
 };
 static const struct option_group ship_group = {"What is deployed", specs, ARRAY_LEN(specs)};
 
@@ -54,120 +70,52 @@ static const struct option_table table = {
     .command = "ship",
     .usage = "[OPTIONS] [CONTEXT]",
     .summary = "Builds CONTEXT (.), pushes the image, and writes imagedefinitions.json.",
+    .notes = "slipway.json in CONTEXT names the images, unless -t, -f, --target, --container, "
+             "--image-detail\nor --image do. Keys of --image are its members: name, context, "
+             "dockerfile, target, buildArg,\nrepository, tag, container, placeholder, taskdef, "
+             "imageDetail (see README).",
     .groups = {&ship_group, &build_result_group, &build_group, &session_group},
     .max_arguments = 1,
 };
 
-/* Puts the containers of the command line (or CONTAINER_NAME) with IMAGE into DEFINITIONS. At least
- * one must get the built image. */
-static int define_containers(const struct ship_options *o, const char *image,
-                             struct imagedefinitions *definitions, struct error *err)
-{
-    const char *variable = getenv("CONTAINER_NAME");
-    size_t built = 0;
-    for (size_t i = 0; i < o->containers.len; i++) {
-        const char *text = o->containers.items[i];
-        const char *equals = strchr(text, '=');
-        AUTO(mem_freep) char *name = mem_strndup(text, strcspn(text, "="));
-        built += equals == NULL;
-        if (imagedefinitions_add(definitions, name, equals ? equals + 1 : image, err) != 0) {
-            return -1;
-        }
-    }
-    if (built > 0) {
-        return 0;
-    }
-    if (!variable || !*variable) {
-        return error_set(err, ERR_USAGE,
-                         "which container gets the image? --container NAME, or set CONTAINER_NAME");
-    }
-    return imagedefinitions_add(definitions, variable, image, err);
-}
-
-/* What could be wrong with the file is found before anything is built. */
-static int check_definitions(const struct ship_options *o, struct error *err)
-{
-    AUTO(imagedefinitions_release) struct imagedefinitions definitions = {0};
-    AUTO(buf_release) struct buf text = BUF_INIT(0);
-    if (define_containers(o, "unknown", &definitions, err) != 0) {
-        return -1;
-    }
-    return imagedefinitions_render(&definitions, &text, err);
-}
-
-/* Whether the registry confirmed REF with DIGEST. */
-static bool confirmed(const struct build_result *result, const struct reference *ref)
-{
-    struct error ignored = {0};
-    for (size_t i = 0; i < result->pushed.len; i++) {
-        struct reference pushed = {0};
-        if (reference_parse(result->pushed.items[i], &pushed, &ignored) != 0) {
-            continue;
-        }
-        bool same = strcmp(pushed.host, ref->host) == 0 &&
-                    strcmp(pushed.repository, ref->repository) == 0 &&
-                    (!pushed.tag || strcmp(pushed.tag, reference_tag(ref)) == 0) &&
-                    pushed.has_digest && digest_equal(&pushed.digest, &result->top.digest);
-        reference_release(&pushed);
-        if (same) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The first name of the image as the file gives it; the caller's. */
-static int image_uri(const struct ship_options *o, const struct build_result *result, char **out,
-                     struct error *err)
-{
-    struct reference ref = {0};
-    if (reference_parse(o->build.request.tags.items[0], &ref, err) != 0) {
-        return -1;
-    }
-    if (!confirmed(result, &ref)) {
-        reference_release(&ref);
-        return error_set(err, ERR_REMOTE, "the registry did not confirm %s: nothing is written",
-                         o->build.request.tags.items[0]);
-    }
-    ref.has_digest = o->by_digest;
-    ref.digest = result->top.digest;
-    *out = names_key(&ref);
-    reference_release(&ref);
-    return 0;
-}
-
-static int write_definitions(const struct ship_options *o, const struct session *session,
-                             const struct build_result *result, struct error *err)
-{
-    AUTO(imagedefinitions_release) struct imagedefinitions definitions = {0};
-    AUTO(mem_freep) char *image = NULL;
-    const char *file = o->file ? o->file : "imagedefinitions.json";
-    if (image_uri(o, result, &image, err) != 0 ||
-        define_containers(o, image, &definitions, err) != 0 ||
-        imagedefinitions_write(&definitions, AT_FDCWD, file, err) != 0) {
-        return -1;
-    }
-    event_note(session->events, "wrote %s: %s", file, image);
-    return 0;
-}
-
 static int prepare(struct ship_options *o, const struct strlist *arguments, struct error *err)
 {
-    if (o->build.no_push) {
-        return error_set(err, ERR_USAGE, "--no-push: to build without pushing use 'slipway build'");
-    }
-    o->build.request.push = true;
-    if (build_options_complete(&o->build, arguments, ".", err) != 0) {
+    o->tags_given = o->build.request.tags.len > 0;
+    if (ship_check_options(o, err) != 0) {
         return -1;
     }
-    return check_definitions(o, err);
+    o->build.request.push = false;
+    return build_options_complete(&o->build, arguments, ".", err);
+}
+
+/* One image: its digest, as `build` prints it. Several: a line each, with the name. */
+static void print_result(const struct ship *ship)
+{
+    char digest[DIGEST_TEXT_SIZE];
+    if (ship->len == 1) {
+        build_command_print(&ship->images[0].build, &ship->images[0].result);
+        return;
+    }
+    for (size_t i = 0; i < ship->len; i++) {
+        printf("%s %s\n", digest_format(&ship->images[i].result.top.digest, digest),
+               ship->images[i].wanted->name);
+    }
+}
+
+static int run(struct ship *ship, struct invocation *call, struct error *err)
+{
+    if (ship_plan(ship, err) != 0 || ship_check(ship, err) != 0) {
+        call->source_name = MEM_STEAL(ship->config_name);
+        call->source_text = MEM_STEAL(ship->config_text);
+        return error_wrap(err, "ship");
+    }
+    return ship_build(ship, call, err) != 0 ? -1 : ship_write(ship, err);
 }
 
 int cmd_ship(struct invocation *call, struct error *err)
 {
-    AUTO(ship_options_release) struct ship_options options = {0};
+    AUTO(ship_options_release) struct ship_options options = {.by_digest = -1};
     AUTO(strlist_release) struct strlist arguments = {0};
-    AUTO(build_result_release) struct build_result result = {0};
     bool done = false;
     if (options_read(&table, call->args, &options, &arguments, &done, err) != 0) {
         return -1;
@@ -183,12 +131,12 @@ int cmd_ship(struct invocation *call, struct error *err)
         return 0;
     }
     AUTO(session_close) struct session session = {0};
-    if (session_open(&options.build.session, &session, err) != 0 ||
-        build_command_run(call, &options.build, &session, &result, err) != 0 ||
-        write_definitions(&options, &session, &result, err) != 0) {
+    AUTO(ship_release)
+    struct ship ship = {.options = &options, .session = &session, .pipeline = PIPELINE_INIT};
+    if (session_open(&options.build.session, &session, err) != 0 || run(&ship, call, err) != 0) {
         return -1;
     }
     session_end_display(&session);
-    build_command_print(&options.build, &result);
+    print_result(&ship);
     return 0;
 }

@@ -110,17 +110,25 @@ static const char *region(void)
     return value ? value : variable("AWS_REGION");
 }
 
-char *names_from_environment(void)
+char *names_registry_from_environment(void)
 {
     const char *account = variable("AWS_ACCOUNT_ID");
-    const char *repository = variable("IMAGE_REPO_NAME");
-    const char *tag = variable("IMAGE_TAG");
-    if (!account || !repository || !region()) {
+    if (!account || !region()) {
         return NULL;
     }
     const char *domain = strncmp(region(), "cn-", 3) == 0 ? "amazonaws.com.cn" : "amazonaws.com";
-    return mem_printf("%s.dkr.ecr.%s.%s/%s:%s", account, region(), domain, repository,
-                      tag ? tag : "latest");
+    return mem_printf("%s.dkr.ecr.%s.%s", account, region(), domain);
+}
+
+char *names_from_environment(void)
+{
+    AUTO(mem_freep) char *registry = names_registry_from_environment();
+    const char *repository = variable("IMAGE_REPO_NAME");
+    const char *tag = variable("IMAGE_TAG");
+    if (!registry || !repository) {
+        return NULL;
+    }
+    return mem_printf("%s/%s:%s", registry, repository, tag ? tag : "latest");
 }
 
 char *names_missing_environment(void)

@@ -29,6 +29,10 @@ int names_find(struct store *store, const char *text, struct named_image *out, s
  * caller's. */
 char *names_from_environment(void);
 
+/* The registry alone: AWS_ACCOUNT_ID and AWS_DEFAULT_REGION (or AWS_REGION). NULL where one is
+ * missing. The caller's. */
+char *names_registry_from_environment(void);
+
 /* Which of those variables are missing, as words for a message. The caller's. */
 char *names_missing_environment(void);
 
