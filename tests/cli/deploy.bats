@@ -1,0 +1,260 @@
+#!/usr/bin/env bats
+# What the deployment reads: imageDetail.json, the task definition and the AppSpec from templates, several images of one
+# commit, slipway.json.
+
+load helpers
+
+setup_file() {
+    start_registry
+    push_bases
+    start_git_server
+}
+
+teardown_file() {
+    stop_git_server
+    stop_registry
+}
+
+setup() {
+    fresh_environment
+}
+
+field() { # FILE EXPRESSION
+    python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$1" "$2"
+}
+
+taskdef() { # FILE IMAGE...
+    local file=$1 i=0 list=
+    shift
+    for image in "$@"; do
+        i=$((i + 1))
+        list="$list${list:+,}
+    {\"name\": \"c$i\", \"image\": \"$image\", \"environment\": [{\"name\": \"TEXT\", \"value\": \"ümlaut\"}]}"
+    done
+    cat >"$file" <<END
+{
+  "family": "shop",   "containerDefinitions": [$list
+  ]
+}
+END
+}
+
+appspec() { # FILE TASK
+    cat >"$1" <<END
+version: 0.0   # kept
+Resources:
+  - TargetService:
+      Type: AWS::ECS::Service
+      Properties:
+        TaskDefinition: $2
+        LoadBalancerInfo: {ContainerName: c1, ContainerPort: 80}
+END
+}
+
+two_images() { # FOLDER
+    mkdir -p "$1"
+    printf 'FROM conformance/busybox:1 AS base\nCOPY common /common\nFROM base AS web\nCOPY web.txt /\nFROM base AS api\nCOPY api.txt /\n' >"$1/Dockerfile"
+    head -c 300000 /dev/urandom >"$1/common"
+    echo web >"$1/web.txt"
+    echo api >"$1/api.txt"
+    cat >"$1/slipway.json" <<END
+{
+  "registry": "$REGISTRY",
+  "tag": "7",
+  "imageUri": "digest",
+  "taskdef": "taskdef.json=out/taskdef.json",
+  "images": [
+    {"repository": "two/web", "target": "web", "container": "c1"},
+    {"repository": "two/api", "target": "api", "container": ["c2", "c3"], "placeholder": "API_IMAGE"}
+  ]
+}
+END
+    taskdef "$1/taskdef.json" "<IMAGE1_NAME>" "<API_IMAGE>" "example.org/c3:1"
+}
+
+@test "deploy: imageDetail.json, task definition and AppSpec come from the commit, by digest" {
+    site_context app
+    taskdef app/taskdef.json "<IMAGE1_NAME>" "example.org/sidecar:1"
+    appspec app/appspec.yaml "<TASK_DEFINITION>"
+    repository templates app
+    run slipway ship --container c1 --image-detail imageDetail.json --taskdef taskdef.json --appspec appspec.yaml \
+        -t "$REGISTRY/templates:1" "$GIT_URL/templates.git"
+    succeeded
+    local image
+    image=$REGISTRY/templates@$(manifest_digest "$REGISTRY/templates:1")
+    equal "$(cat imageDetail.json)" "{\"ImageURI\":\"$image\"}"
+    equal "$(cat taskdef.json)" "$(sed "s|<IMAGE1_NAME>|$image|" app/taskdef.json)"
+    equal "$(cat appspec.yaml)" "$(cat app/appspec.yaml)"
+    equal "$(field imagedefinitions.json 'd[0]["imageUri"]')" "$REGISTRY/templates:1"
+}
+
+@test "deploy: TASKDEF_FILE names the template; a container without placeholder is found by its name" {
+    site_context app
+    taskdef app/taskdef.json "example.org/old:1" "example.org/sidecar:1"
+    mkdir result
+    (cd result && TASKDEF_FILE=taskdef.json CONTAINER_NAME=c1 slipway ship -t "$REGISTRY/by-name:1" ../app)
+    equal "$(field result/taskdef.json 'd["containerDefinitions"][0]["image"]')" \
+        "$REGISTRY/by-name@$(manifest_digest "$REGISTRY/by-name:1")"
+    equal "$(field result/taskdef.json 'd["containerDefinitions"][1]["image"]')" "example.org/sidecar:1"
+}
+
+@test "deploy: blue/green alone needs no container and writes no imagedefinitions.json" {
+    site_context app
+    run slipway ship --image-detail imageDetail.json -t "$REGISTRY/blue:1" app
+    succeeded
+    [ -e imageDetail.json ]
+    [ ! -e imagedefinitions.json ]
+}
+
+@test "deploy: --placeholder fills others, escaped" {
+    site_context app
+    taskdef app/taskdef.json "<IMAGE1_NAME>" "<SIDE_IMAGE>"
+    sed -i 's/ümlaut/<GREETING>/' app/taskdef.json
+    slipway ship --container c1 --taskdef taskdef.json --placeholder SIDE_IMAGE=example.org/side:2 \
+        --placeholder 'GREETING=say "hi" \ there' -t "$REGISTRY/values:1" app
+    equal "$(field taskdef.json 'd["containerDefinitions"][1]["image"]')" "example.org/side:2"
+    equal "$(field taskdef.json 'd["containerDefinitions"][0]["environment"][0]["value"]')" 'say "hi" \ there'
+}
+
+@test "deploy: what is wrong with a template is told with its place before anything is built" {
+    site_context app
+    mark_requests
+    taskdef app/taskdef.json "<NOBODY>"
+    run slipway ship --image-detail imageDetail.json --taskdef taskdef.json -t "$REGISTRY/wrong:1" app
+    failed_with 2
+    says 'taskdef.json:3:[0-9]+: .*<NOBODY>'
+    printf '{"family": "x",\n}' >app/taskdef.json
+    run slipway ship --container c1 --taskdef taskdef.json -t "$REGISTRY/wrong:1" app
+    failed_with 2
+    says 'taskdef.json:2:.*not JSON'
+    appspec app/appspec.yaml arn:aws:ecs:something
+    run slipway ship --container c1 --appspec appspec.yaml -t "$REGISTRY/wrong:1" app
+    failed_with 2
+    says 'appspec.yaml:6:25: .*<TASK_DEFINITION>'
+    run slipway ship --container c1 --taskdef missing.json -t "$REGISTRY/wrong:1" app
+    failed_with 2
+    says 'missing.json.*not in the build context'
+    equal "$(requests .)" 0
+    [ ! -e imagedefinitions.json ]
+}
+
+@test "deploy: a registry that refuses leaves all files as they were" {
+    site_context app
+    taskdef app/taskdef.json "<IMAGE1_NAME>"
+    local name state=$BATS_TEST_TMPDIR/read-only port
+    for name in imagedefinitions.json imageDetail.json taskdef.json; do
+        echo before >$name
+    done
+    port=$("$fixtures/registry" start "$state" --read-only)
+    run slipway ship --container c1 --image-detail imageDetail.json --taskdef taskdef.json -t "127.0.0.1:$port/refused:1" app
+    "$fixtures/registry" stop "$state"
+    failed_with 4
+    for name in imagedefinitions.json imageDetail.json taskdef.json; do
+        equal "$(cat $name)" before
+    done
+}
+
+@test "deploy: slipway.json: two images of one commit, one imagedefinitions.json, what they share is made once" {
+    two_images app
+    repository two app
+    run slipway ship --progress=plain "$GIT_URL/two.git"
+    succeeded
+    local web api
+    web=$REGISTRY/two/web@$(manifest_digest "$REGISTRY/two/web:7")
+    api=$REGISTRY/two/api@$(manifest_digest "$REGISTRY/two/api:7")
+    equal "$(field imagedefinitions.json '[(i["name"], i["imageUri"]) for i in d]')" "[('c1', '$web'), ('c2', '$api'), ('c3', '$api')]"
+    equal "$(field out/taskdef.json '[c["image"] for c in d["containerDefinitions"]]')" "['$web', '$api', '$api']"
+    says '\[c1 .*COPY web.txt'
+    says '\[c2 .*COPY api.txt'
+    # The layer of COPY common is one blob, whichever build made it.
+    equal "$(manifest "$REGISTRY/two/web:7" | python3 -c 'import json,sys; print(json.load(sys.stdin)["layers"][-2]["digest"])')" \
+        "$(manifest "$REGISTRY/two/api:7" | python3 -c 'import json,sys; print(json.load(sys.stdin)["layers"][-2]["digest"])')"
+}
+
+@test "deploy: an expensive RUN that two images share runs once" {
+    needs_root
+    mkdir app
+    printf 'FROM conformance/busybox:1 AS base\nRUN sleep 1; cat /proc/sys/kernel/random/uuid > /once\nFROM base AS a\nCOPY Dockerfile /a\nFROM base AS b\nCOPY Dockerfile /b\n' >app/Dockerfile
+    run slipway ship --image "repository=$REGISTRY/once/a,target=a,container=a" \
+        --image "repository=$REGISTRY/once/b,target=b,container=b" app
+    succeeded
+    unpack "$REGISTRY/once/a:latest" a
+    unpack "$REGISTRY/once/b:latest" b
+    equal "$(cat a/rootfs/once)" "$(cat b/rootfs/once)"
+}
+
+@test "deploy: images with folders of their own" {
+    mkdir -p app/web app/api
+    printf 'FROM scratch\nCOPY file /\n' | tee app/web/Dockerfile >app/api/Dockerfile.prod
+    echo web >app/web/file
+    echo api >app/api/file
+    cat >app/slipway.json <<END
+{"registry": "$REGISTRY", "images": [
+  {"name": "web", "context": "web", "repository": "own/web", "container": "web"},
+  {"name": "api", "context": "api", "dockerfile": "Dockerfile.prod", "repository": "own/api:3", "container": "api"}]}
+END
+    repository own app
+    slipway ship app
+    unpack "$REGISTRY/own/api:3" api
+    equal "$(cat api/rootfs/file)" api
+    local folder
+    folder=$(manifest_digest "$REGISTRY/own/api:3")
+    slipway ship "$GIT_URL/own.git"
+    equal "$(manifest_digest "$REGISTRY/own/api:3")" "$folder"
+    unpack "$REGISTRY/own/web:latest" web
+    equal "$(cat web/rootfs/file)" web
+}
+
+@test "deploy: one image that fails: no file is written, and the error is its" {
+    two_images app
+    sed -i 's/COPY api.txt/COPY missing.txt/' app/Dockerfile
+    run slipway ship app
+    failed_with 1
+    says 'missing.txt'
+    [ ! -e imagedefinitions.json ]
+    [ ! -e out ]
+}
+
+@test "slipway.json: errors have a place and name what was meant" {
+    site_context app
+    printf '{\n  "images": [\n    {"repositry": "x"}\n  ]\n}\n' >app/slipway.json
+    run slipway ship app
+    failed_with 2
+    says 'app/?.*slipway.json:3:6: .*"repositry".*did you mean "repository"' || says 'slipway.json:3:6: .*"repositry".*did you mean "repository"'
+    printf '{\n  "images": [\n    {"repository": "x", "container": 7}\n  ]\n}\n' >app/slipway.json
+    run slipway ship app
+    failed_with 2
+    says 'slipway.json:3:38: .*"container"'
+    printf '{"images": [{"container": "web"}]}' >app/slipway.json
+    run slipway ship app
+    failed_with 2
+    says '"repository" is missing'
+    printf '{"images": [{"repository": "x"}]' >app/slipway.json
+    run slipway ship app
+    failed_with 2
+    says 'slipway.json:1:.*not JSON'
+}
+
+@test "slipway.json: the command line counts before it" {
+    two_images app
+    slipway ship --container only -t "$REGISTRY/only:1" app
+    equal "$(field imagedefinitions.json '[i["name"] for i in d]')" "['only']"
+    run slipway ship --container only --config slipway.json -t "$REGISTRY/only:1" app
+    failed_with 2
+    CONTAINER_NAME=x run slipway ship --config none app
+    failed_with 2
+    says 'needs a name'
+}
+
+@test "deploy: two images of one name or one container are an error" {
+    site_context app
+    run slipway ship --image "repository=$REGISTRY/a,container=web" --image "repository=$REGISTRY/b,container=web,name=b" app
+    failed_with 2
+    says "'web' is given twice"
+    run slipway ship --image "repository=$REGISTRY/a,container=web" --image "repository=$REGISTRY/a,container=api" app
+    failed_with 2
+    says 'would both be pushed'
+    run slipway ship --image "repository=$REGISTRY/a,contaner=web" app
+    failed_with 2
+    says "did you mean 'container'"
+}
