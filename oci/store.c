@@ -64,10 +64,17 @@ int store_fault(const struct store *store, struct error *err)
 static int make_folders(struct store *store, struct error *err)
 {
     static const char *const folders[] = {"blobs/sha256", "records", "locks", "tmp"};
+    bool is_new = faccessat(store->fd, "tmp", F_OK, 0) != 0;
+    if (is_new) {
+        store_spread(store->fd, ".");
+    }
     for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
         if (file_make_dirs(store->fd, folders[i], STORE_DIR_MODE, err) != 0) {
             return store_fault(store, err);
         }
+    }
+    if (is_new) {
+        store_spread(store->fd, "tmp");
     }
     return 0;
 }
