@@ -16,6 +16,8 @@ enum {
     FRESH_S =
         5, /* a token refused so soon after it was made will not be taken the next time either */
     TOKEN_MAX = 128 * 1024,
+    RELOAD_PAUSE_S = 60,
+    RENEW_BEFORE_S = 15 * 60, /* ECR's password lasts 12 hours */
 };
 
 enum scheme { SCHEME_UNKNOWN, SCHEME_BASIC, SCHEME_BEARER };
@@ -42,6 +44,10 @@ struct auth {
     struct token *tokens;
     size_t tokens_len;
     int64_t reloaded_at;
+    struct aws_identity *aws; /* borrowed; NULL: this is no registry of ECR */
+    struct ecr_host ecr;
+    int64_t renew_at;   /* ECR's password is to be fetched again; 0: never */
+    bool config_is_old; /* what docker's config has was refused as expired */
 };
 
 static int64_t now_s(void)
@@ -70,6 +76,15 @@ struct auth *auth_new_with(struct http_client *client, const char *host, const c
     auth->credentials.user = mem_strdup(user);
     auth->credentials.password = mem_strdup(password);
     return auth;
+}
+
+void auth_use_aws(struct auth *auth, struct aws_identity *identity)
+{
+    if (!auth->loaded && ecr_host_parse(auth->host, &auth->ecr)) {
+        auth->aws = identity;
+        /* It takes nothing else, and an answer of 401 to each first request can be spared. */
+        auth->scheme = auth->ecr.is_public ? SCHEME_UNKNOWN : SCHEME_BASIC;
+    }
 }
 
 static void drop_tokens(struct auth *auth)
@@ -112,13 +127,59 @@ static char *scope_repository(const struct strlist *scopes)
     return end ? mem_strndup(name, (size_t)(end - name)) : NULL;
 }
 
+/* Whether SCOPES are about reading only. */
+static bool only_reads(const struct strlist *scopes)
+{
+    for (size_t i = 0; scopes && i < scopes->len; i++) {
+        if (strstr(scopes->items[i], "push")) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int load_from_ecr(struct auth *auth, const struct strlist *scopes, struct error *err)
+{
+    AUTO(ecr_login_release) struct ecr_login login = {0};
+    if (ecr_get_login(auth->aws, &auth->ecr, &login, err) != 0) {
+        if (auth->ecr.is_public && only_reads(scopes) && err->code != ERR_CANCELLED) {
+            error_clear(err); /* public images may be read by anybody */
+            return 0;
+        }
+        return error_wrap(err,
+                          auth->config_is_old
+                              ? "%s: docker's config has a password that is refused, and there "
+                                "is no new one"
+                              : "%s",
+                          auth->host);
+    }
+    int64_t life = login.expires_at ? login.expires_at - time(NULL) : 0;
+    auth->renew_at = life > 2 * RENEW_BEFORE_S ? now_s() + life - RENEW_BEFORE_S
+                     : life > 0                ? now_s() + life / 2
+                                               : 0;
+    auth->credentials.user = MEM_STEAL(login.user);
+    auth->credentials.password = MEM_STEAL(login.password);
+    auth->credentials.source = MEM_STEAL(login.source);
+    return 0;
+}
+
 static int load_credentials(struct auth *auth, const struct strlist *scopes, struct error *err)
 {
-    if (auth->loaded) {
+    bool over = auth->renew_at && now_s() >= auth->renew_at;
+    if (auth->loaded && !over) {
         return 0;
     }
     AUTO(mem_freep) char *repository = scope_repository(scopes);
-    if (docker_config_get(auth->host, repository, &auth->credentials, err) != 0) {
+    AUTO(credentials_release) struct credentials old = auth->credentials;
+    auth->credentials = (struct credentials){0};
+    auth->loaded = false;
+    auth->renew_at = 0;
+    if (!auth->config_is_old &&
+        docker_config_get(auth->host, repository, &auth->credentials, err) != 0) {
+        return -1;
+    }
+    if (auth->aws && credentials_empty(&auth->credentials) &&
+        load_from_ecr(auth, scopes, err) != 0) {
         return -1;
     }
     auth->loaded = true;
@@ -394,6 +455,32 @@ static bool refused_for_good(struct auth *auth, const struct strlist *scopes, co
     return false;
 }
 
+/* Forgets what was refused with USED, so that the next header is made anew. Whether another request
+ * is worth it: not if that was done a moment ago. */
+static bool forget_refused(struct auth *auth, const struct strlist *scopes, const char *used)
+{
+    AUTO(mem_freep) char *key = scopes_text(auth, scopes);
+    AUTO(mem_freep)
+    char *basic = auth->credentials.password ? basic_value(&auth->credentials) : mem_strdup("");
+    struct token *token = find_token(auth, key);
+    bool current = strcmp(basic, used) == 0 || (token && strcmp(token->value, used) == 0);
+    if (!current) {
+        return true; /* another thread was quicker */
+    }
+    if (now_s() - auth->reloaded_at <= RELOAD_PAUSE_S) {
+        return false;
+    }
+    auth->reloaded_at = now_s();
+    drop_tokens(auth);
+    if (auth->credentials.source) {
+        auth->config_is_old = auth->aws && !auth->renew_at;
+        auth->renew_at = 0;
+        credentials_release(&auth->credentials);
+        auth->loaded = false;
+    }
+    return true;
+}
+
 static int unauthorized(struct auth *auth, const struct strlist *scopes, const char *used,
                         const struct http_response *response, bool *again_out, struct error *err)
 {
@@ -423,6 +510,9 @@ static int unauthorized(struct auth *auth, const struct strlist *scopes, const c
         auth->scheme = SCHEME_BASIC;
         *again_out = !used || strcmp(used, value) != 0;
     }
+    if (used && !*again_out && auth->aws && auth->scheme == SCHEME_BASIC) {
+        *again_out = forget_refused(auth, scopes, used);
+    }
     return 0;
 }
 
@@ -444,14 +534,8 @@ int auth_challenge(struct auth *auth, const struct strlist *scopes, const char *
     pthread_mutex_lock(&auth->lock);
     if (response->status == 401) {
         rc = unauthorized(auth, scopes, used, response, again_out, err);
-    } else if (used && says_expired(auth, response) && now_s() - auth->reloaded_at > 60) {
-        auth->reloaded_at = now_s();
-        drop_tokens(auth);
-        if (auth->credentials.source) {
-            credentials_release(&auth->credentials);
-            auth->loaded = false;
-        }
-        *again_out = true;
+    } else if (used && says_expired(auth, response)) {
+        *again_out = forget_refused(auth, scopes, used);
     }
     pthread_mutex_unlock(&auth->lock);
     return rc;

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+#include "aws/ecr.h"
 #include "base/http.h"
 #include "base/strlist.h"
 #include "registry/docker_config.h"
@@ -40,6 +41,9 @@ struct auth *auth_new(struct http_client *client, const char *host, const char *
 /* As auth_new with credentials given (`slipway login`): the files are not read. */
 struct auth *auth_new_with(struct http_client *client, const char *host, const char *base_url,
                            const char *user, const char *password);
+/* A host of ECR gets its password from AWS as IDENTITY (borrowed) where docker's config has none,
+ * or an old one; for others this does nothing. Call it before the first use. */
+void auth_use_aws(struct auth *auth, struct aws_identity *identity);
 /* Cleanup for AUTO(). */
 void auth_freep(struct auth **auth);
 
