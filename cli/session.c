@@ -96,6 +96,10 @@ static const struct option_spec specs[] = {
      .kind = OPTION_CALL,
      .offset = offsetof(struct session_options, retries),
      .parse = parse_retries},
+    {.name = "create-repository",
+     .help = "make the repository before a push where ECR lacks it",
+     .kind = OPTION_FLAG,
+     .offset = offsetof(struct session_options, create_repository)},
     {.name = "insecure",
      .kind = OPTION_REFUSE,
      .help = "name the registry that speaks plain HTTP: --insecure-registry HOST"},
@@ -138,6 +142,7 @@ int session_open(const struct session_options *options, struct session *out, str
                                         .certificates = &options->certificates,
                                         .user_agent = "slipway/" SLIPWAY_VERSION,
                                         .retries = options->retries,
+                                        .create_repository = options->create_repository,
                                         .events = s.events};
     if (registry_open(s.store, &registry, &s.registry, err) != 0) {
         return -1;

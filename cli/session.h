@@ -21,6 +21,7 @@ struct session_options {
     struct strlist certificates;
     struct strlist registry_map; /* HOST=MIRROR */
     unsigned retries;
+    bool create_repository;
 };
 void session_options_release(struct session_options *options);
 

@@ -516,12 +516,14 @@ static int unauthorized(struct auth *auth, const struct strlist *scopes, const c
     return 0;
 }
 
-/* ECR: a token of 12 hours that is over is a 403 with these words; ECR Public says 400 and nothing
- * else. */
+/* ECR: a password of 12 hours that is over is a 403 with these words, or with none where the
+ * request was a HEAD; ECR Public says 400 and nothing else. */
 static bool says_expired(const struct auth *auth, const struct http_response *response)
 {
     if (response->status == 403) {
-        return strcasestr(buf_text(&response->body), "authorization token has expired") != NULL;
+        bool silent = auth->aws && response->body.len == 0;
+        return silent ||
+               strcasestr(buf_text(&response->body), "authorization token has expired") != NULL;
     }
     return response->status == 400 && strcmp(auth->host, "public.ecr.aws") == 0;
 }

@@ -183,8 +183,7 @@ static int look_up(struct push *push, const char *name, const struct descriptor 
                    bool *same_out, bool *found_out, struct descriptor *other, struct error *err)
 {
     *same_out = false;
-    if (registry_head_manifest(push->registry, &push->place, name, "pull,push", found_out, other,
-                               err) != 0) {
+    if (registry_look_up(push->registry, &push->place, name, found_out, other, err) != 0) {
         return -1;
     }
     *same_out = *found_out && digest_equal(&other->digest, &manifest->digest);
@@ -219,10 +218,13 @@ static int put_manifest(struct push *push, const char *name, const struct descri
                                    .body = bytes.data,
                                    .body_len = bytes.len,
                                    .stop = &push->stop};
+    if (registry_make_repository(push->registry, &push->place, err) != 0) {
+        return -1;
+    }
     if (registry_call(push->registry, push->place.endpoint, &scopes, &request, &response, err) !=
             0 ||
         http_check(&request, &response, err) != 0) {
-        return -1;
+        return registry_explain_push(push->registry, &push->place, err);
     }
     const char *said = http_header(&response, "Docker-Content-Digest");
     if (said && strcmp(said, digest_format(&manifest->digest, digest)) != 0) {
@@ -266,7 +268,11 @@ static int put_tag(struct push *push, const char *tag, const struct descriptor *
         error_clear(err);
         return 0;
     }
-    return found ? immutable(push, tag, manifest, &holds, err) : -1;
+    if (found) {
+        return immutable(push, tag, manifest, &holds, err);
+    }
+    err->code = ERR_IMMUTABLE; /* and what it holds is not for us to see */
+    return -1;
 }
 
 static int record_manifest(struct push *push, const struct descriptor *manifest, struct error *err)

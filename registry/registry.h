@@ -35,6 +35,7 @@ struct registry_options {
     unsigned timeout_ms;     /* 0: the default: time without progress */
     const atomic_bool *stop; /* once true, all requests end with ERR_CANCELLED; NULL: none; borrowed
                                 as long as the registry lives */
+    bool create_repository;  /* on ECR, make a repository that is missing before a push */
     struct event_sink *events;
 };
 

@@ -45,6 +45,11 @@ struct registry {
     char *user_agent; /* NULL: the default */
     struct mapping *mappings;
     size_t mappings_len;
+    struct strlist urls; /* SLIPWAY_REGISTRY_ENDPOINT: HOST=URL */
+    struct aws_identity *aws;
+    bool create_repository;
+    pthread_mutex_t making; /* held while a repository is made */
+    struct strlist made;    /* repositories that are there: "HOST/REPOSITORY" */
     struct event_sink *events;
     pthread_mutex_t lock; /* for the lists below */
     pthread_cond_t changed;
@@ -80,6 +85,27 @@ char *place_name(const struct place *place);
 int registry_call(struct registry *registry, struct endpoint *endpoint,
                   const struct strlist *scopes, struct http_request *request,
                   struct http_response *response, struct error *err);
+
+/* Before the first upload to PLACE: makes its repository where the user wished so and it is a
+ * registry of ECR, which makes none by itself (repository.c). Done once; a lack of rights is a
+ * warning, because the repository may be there. */
+int registry_make_repository(struct registry *registry, const struct place *place,
+                             struct error *err);
+
+/* Adds to ERR, an error of a push to PLACE, what helps where its repository does not exist. Returns
+ * -1. */
+int registry_explain_push(const struct registry *registry, const struct place *place,
+                          struct error *err);
+
+/* ECR's answer to a HEAD has no words: adds to ERR which right REQUEST needs. */
+void registry_name_right(const struct endpoint *endpoint, const struct http_request *request,
+                         const struct http_response *response, struct error *err);
+
+/* As registry_head_manifest before a push: who may push into ECR need not be able to read there,
+ * then what a name stands for is not known (*FOUND_OUT is false). */
+int registry_look_up(struct registry *registry, const struct place *place,
+                     const char *tag_or_digest, bool *found_out, struct descriptor *out,
+                     struct error *err);
 
 /* BASE/v2/REPOSITORY/KIND/NAME; the caller's. */
 char *place_url(const struct place *place, const char *kind, const char *name);

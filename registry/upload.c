@@ -428,7 +428,10 @@ int upload_blob(const struct upload *u, struct error *err)
     if (transfer_begin(u->registry, &mine, u->stop, err) != 0) {
         return -1;
     }
-    int rc = bring(&s, &status, err);
+    int rc = registry_make_repository(u->registry, u->place, err);
+    if (rc == 0 && bring(&s, &status, err) != 0) {
+        rc = registry_explain_push(u->registry, u->place, err);
+    }
     if (rc == 0) {
         tell(u, status, u->blob->size);
         rc = store_origin_add(u->registry->store, &u->blob->digest, name, err);
