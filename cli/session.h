@@ -20,8 +20,10 @@ struct session_options {
     struct strlist insecure;
     struct strlist certificates;
     struct strlist registry_map; /* HOST=MIRROR */
-    unsigned retries;
-    bool create_repository;
+    struct strlist client_certificates;
+    int retries; /* as in base/http.h; 0: not given */
+    unsigned retry_delay_ms;
+    unsigned timeout_ms; /* the budget of registry/registry.h */
 };
 void session_options_release(struct session_options *options);
 
