@@ -57,11 +57,18 @@ static int write_entry(struct remote_job *job, bool *there_out, struct error *er
     return registry_put_entry(cache->registry, &at, &entry, there_out, err);
 }
 
-/* Under the lock. What the disk or one blob is to blame for concerns one entry; anything else would
- * happen to all of them. */
+/* Whether ERR concerns one entry (the disk, a manifest that the registry does not like), and not
+ * all that is still to come. */
+static bool is_particular(const struct error *err)
+{
+    int status = err->http_status;
+    return err->code == ERR_STORE || status == 400 || status == 409 || status == 413;
+}
+
+/* Under the lock. */
 static void write_failed(struct remote_repository *r, const struct error *err)
 {
-    if (err->code == ERR_STORE) {
+    if (is_particular(err)) {
         if (!r->damaged) {
             event_warning(r->cache->events, NULL, 0, "the cache %s: an entry is not written: %s",
                           r->name, err->text);

@@ -182,6 +182,53 @@ static int shared_tree(struct build *build, const char *from, struct tree **out,
     return image_stack(build, from, &stack, err) == 0 ? stack_tree(stack, out, err) : -1;
 }
 
+/* The chain of an image, or of a context that is one. */
+static int shared_chain(struct build *build, const char *from, bool *known_out, struct digest *out,
+                        struct error *err)
+{
+    const struct named_context *spec = find_context(build, from);
+    struct stack *stack = NULL;
+    if (spec && !has_scheme(spec->value, IMAGE_SCHEME) && !has_scheme(spec->value, LAYOUT_SCHEME)) {
+        *known_out = false;
+        return 0;
+    }
+    if (image_stack(build, from, &stack, err) != 0) {
+        return -1;
+    }
+    stack_chain(stack, out);
+    *known_out = true;
+    return 0;
+}
+
+int source_chain(struct build *build, const struct stage *stage, const char *from, bool *known_out,
+                 struct digest *out, struct error *err)
+{
+    int index = -1;
+    *known_out = false;
+    if (!from || !from[0]) {
+        return 0;
+    }
+    if (!find_context(build, from) &&
+        plan_find_stage(&build->plan, from, stage->index, &index, err) != 0) {
+        return -1;
+    }
+    if (index < 0) {
+        pthread_mutex_lock(&build->sources_lock);
+        int r = shared_chain(build, from, known_out, out, err);
+        pthread_mutex_unlock(&build->sources_lock);
+        return r == 0 ? 0 : missing_image(stage, from, err);
+    }
+    struct stage *other = NULL;
+    if (build_need_stage(build, (size_t)index, &other, err) != 0) {
+        return -1;
+    }
+    pthread_mutex_lock(&other->stack_lock);
+    stack_chain(&other->stack, out);
+    pthread_mutex_unlock(&other->stack_lock);
+    *known_out = true;
+    return 0;
+}
+
 int source_tree(struct build *build, const struct stage *stage, const char *from, struct tree **out,
                 struct error *err)
 {

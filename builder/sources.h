@@ -17,6 +17,11 @@ int source_base_image(struct build *build, const char *name, const struct platfo
 int source_tree(struct build *build, const struct stage *stage, const char *from, struct tree **out,
                 struct error *err);
 
+/* The chain id of the layers that --from=FROM means in STAGE, without reading any (waits for
+ * another stage); *KNOWN_OUT is false where it means a context. No slot may be held. */
+int source_chain(struct build *build, const struct stage *stage, const char *from, bool *known_out,
+                 struct digest *out, struct error *err);
+
 /* What --from=FROM (NULL: the build context) means in STAGE, in words: "the build context", "stage
  * 'build'". The caller's. */
 char *source_describe(const struct stage *stage, const char *from);

@@ -52,8 +52,8 @@ int stack_layer(struct stack *stack, size_t index, struct tree **out, struct err
 int stack_unpack(struct stack *stack, enum unpack_style style, struct strlist *out,
                  struct error *err);
 
-/* The blobs that the store lacks are fetched: the base's, and those of layers that came from a cache
- * in a registry. */
+/* The blobs that the store lacks are fetched: the base's, and those of layers that came from a
+ * cache in a registry. */
 int stack_fetch(struct stack *stack, struct error *err);
 
 #endif

@@ -74,10 +74,11 @@ char *stage_path(const struct stage *stage, const char *path);
 /* A step that may make a layer. */
 struct step {
     const struct instruction *in;
-    const char *created_by; /* the line of history, and the display's after [stage n/m] */
-    struct step_key *key;   /* all that it depends on; stage_step() finishes it */
-    bool no_cache;          /* run it in any case */
-    bool exclusive;         /* builds of several processes that need it do it once */
+    const char *created_by;    /* the line of history, and the display's after [stage n/m] */
+    struct step_key *key;      /* all that it depends on; stage_step() finishes it */
+    const struct digest *also; /* another key that means the same, for the next time; NULL: none */
+    bool no_cache;             /* run it in any case */
+    bool exclusive;            /* builds of several processes that need it do it once */
     /* Makes the difference, which is the caller's; NULL or empty: nothing changed. NUMBER is the
      * display's. */
     int (*make)(void *ctx, uint64_t number, struct tree **diff_out, struct error *err);
@@ -89,6 +90,11 @@ struct step {
 
 /* Takes STEP's result from the cache or makes it, and adds it to layers and history. */
 int stage_step(struct stage *stage, const struct step *step, struct error *err);
+
+/* Takes the result that was kept under KEY, which may mean the same as a key that costs more to
+ * find out. *TAKEN_OUT: there was one, and it was added as by stage_step(). */
+int stage_step_known(struct stage *stage, const struct step *step, const struct digest *key,
+                     bool *taken_out, struct error *err);
 
 /* Begins a step's key on the stage's layers. */
 struct step_key *stage_key(struct stage *stage, const char *what);

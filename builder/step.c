@@ -177,6 +177,58 @@ static int plan_step(struct stage *stage, const struct step *step, struct error 
     return 0;
 }
 
+/* Adds RESULT to the stage. DIFF may be NULL. */
+static void add_result(struct stage *stage, const struct step *step,
+                       const struct step_result *result, struct tree *diff, bool cached)
+{
+    if (!result->empty) {
+        stack_push(&stage->stack, &result->layer, diff);
+        push_layers(stage, !cached);
+    }
+    config_add_history(stage->config, stage->build->epoch, step->created_by, result->empty);
+}
+
+/* Keeps RESULT, which the store has under KEY, for others too. */
+static int keep_result(struct stage *stage, const struct step *step, const struct digest *key,
+                       const struct step_result *result, struct error *err)
+{
+    struct remote_result made = {key, result, step->created_by, &stage->platform};
+    remote_cache_put(stage->build->remote, &made);
+    if (!step->also) {
+        return 0;
+    }
+    made.key = step->also;
+    remote_cache_put(stage->build->remote, &made);
+    return step_cache_put(stage->build->store, step->also, result, err);
+}
+
+int stage_step_known(struct stage *stage, const struct step *step, const struct digest *key,
+                     bool *taken_out, struct error *err)
+{
+    struct step_result result = {0};
+    bool found = false;
+    *taken_out = false;
+    if (stage->build->dry || stage->no_cache || step->no_cache) {
+        return 0;
+    }
+    if (step_cache_get(stage->build->store, key, &found, &result, err) != 0) {
+        return -1;
+    }
+    if (!found) {
+        remote_cache_get(stage->build->remote, key, &found, &result);
+    }
+    if (!found) {
+        return 0;
+    }
+    uint64_t number = build_step_number(stage->build);
+    stage->step++;
+    post_start(stage, number, step->in);
+    add_result(stage, step, &result, NULL, true);
+    post_end(stage, number, STATUS_CACHED, &result);
+    *taken_out = true;
+    return keep_result(stage, step, key, &result, err);
+}
+
 int stage_step(struct stage *stage, const struct step *step, struct error *err)
 {
     struct digest key;
@@ -195,13 +247,7 @@ int stage_step(struct stage *stage, const struct step *step, struct error *err)
                  NULL);
         return -1;
     }
-    if (!result.empty) {
-        stack_push(&stage->stack, &result.layer, diff);
-        push_layers(stage, !cached);
-    }
-    const struct remote_result made = {&key, &result, step->created_by, &stage->platform};
-    remote_cache_put(stage->build->remote, &made);
-    config_add_history(stage->config, stage->build->epoch, step->created_by, result.empty);
+    add_result(stage, step, &result, diff, cached);
     post_end(stage, number, cached ? STATUS_CACHED : STATUS_DONE, &result);
-    return 0;
+    return keep_result(stage, step, &key, &result, err);
 }

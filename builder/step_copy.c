@@ -273,12 +273,17 @@ static int key_item(struct copy_step *c, const struct copy_item *item, struct st
     return 0;
 }
 
+bool copy_stands_alone(const struct copy_step *c)
+{
+    return c->link && (!c->chown_text || account_is_numeric(c->chown_text));
+}
+
 static int make_key(struct copy_step *c, struct step_key **out, struct error *err)
 {
     static const struct digest nothing;
     const struct layer_options *layer = &c->stage->build->request->layer;
     /* A linked layer does not depend on what lies below, unless a name is to be looked up there. */
-    bool alone = c->link && (!c->chown_text || account_is_numeric(c->chown_text));
+    bool alone = copy_stands_alone(c);
     AUTO(step_key_freep)
     struct step_key *key =
         alone ? step_key_new(&nothing, layer, "COPY --link") : stage_key(c->stage, "COPY");
@@ -438,14 +443,25 @@ static int make_copy(void *ctx, uint64_t number, struct tree **diff_out, struct 
     return 0;
 }
 
-static int copy_all(struct copy_step *c, struct error *err)
+/* The line of history. */
+static void describe(const struct copy_step *c, struct buf *out)
 {
     const struct instruction *in = c->in;
-    if (read_flags(c, err) != 0 || read_dest(c, err) != 0) {
-        return -1;
+    buf_puts(out, instruction_name(in->type));
+    for (size_t i = 0; i < in->flags_len; i++) {
+        buf_printf(out, " --%s=%s", in->flags[i].name, in->flags[i].value);
     }
     for (size_t i = 0; i + 1 < in->args.len; i++) {
-        if (read_source(c, in->args.items[i], err) != 0) {
+        buf_printf(out, " %s", in->args.items[i]);
+    }
+    buf_printf(out, " %s", c->dest);
+}
+
+/* The step by its files: reads the sources. */
+static int copy_files(struct copy_step *c, struct step *step, struct error *err)
+{
+    for (size_t i = 0; i + 1 < c->in->args.len; i++) {
+        if (read_source(c, c->in->args.items[i], err) != 0) {
             return -1;
         }
     }
@@ -453,18 +469,30 @@ static int copy_all(struct copy_step *c, struct error *err)
     if (make_key(c, &key, err) != 0) {
         return -1;
     }
+    step->key = key;
+    return stage_step(c->stage, step, err);
+}
+
+static int copy_all(struct copy_step *c, struct error *err)
+{
     AUTO(buf_release) struct buf line = BUF_INIT(0);
-    buf_printf(&line, "%s", instruction_name(in->type));
-    for (size_t i = 0; i < in->flags_len; i++) {
-        buf_printf(&line, " --%s=%s", in->flags[i].name, in->flags[i].value);
+    struct digest layers_key;
+    bool known = false;
+    bool taken = false;
+    if (read_flags(c, err) != 0 || read_dest(c, err) != 0 ||
+        copy_layers_key(c, &known, &layers_key, err) != 0) {
+        return -1;
     }
-    for (size_t i = 0; i + 1 < in->args.len; i++) {
-        buf_printf(&line, " %s", in->args.items[i]);
+    describe(c, &line);
+    struct step step = {.in = c->in,
+                        .created_by = buf_text(&line),
+                        .also = known ? &layers_key : NULL,
+                        .make = make_copy,
+                        .ctx = c};
+    if (known && stage_step_known(c->stage, &step, &layers_key, &taken, err) != 0) {
+        return -1;
     }
-    buf_printf(&line, " %s", c->dest);
-    struct step step = {
-        .in = in, .created_by = buf_text(&line), .key = key, .make = make_copy, .ctx = c};
-    return stage_step(c->stage, &step, err);
+    return taken ? 0 : copy_files(c, &step, err);
 }
 
 int stage_copy(struct stage *stage, const struct instruction *in, struct error *err)

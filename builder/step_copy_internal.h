@@ -29,6 +29,14 @@ struct copy_step {
     size_t items_len;
 };
 
+/* Whether the layer does not depend on what lies below (--link). */
+bool copy_stands_alone(const struct copy_step *c);
+
+/* A key of COPY --from=STAGE or IMAGE that is made without reading a layer of it: that those layers
+ * are the same says as much as that the files are. *KNOWN_OUT is false where the source is no stack
+ * of layers. */
+int copy_layers_key(struct copy_step *c, bool *known_out, struct digest *out, struct error *err);
+
 /* Adds ITEM, whose parts the step now owns. */
 void copy_add_item(struct copy_step *c, const struct copy_item *item);
 

@@ -11,6 +11,7 @@ struct cache_fields {
     const char *option;
     char *type;
     char *ref;
+    char *unknown;        /* the first field that means nothing here */
     struct strlist plain; /* fields without "=": docker's older form */
 };
 
@@ -18,6 +19,7 @@ static void cache_fields_release(struct cache_fields *fields)
 {
     mem_freep(&fields->type);
     mem_freep(&fields->ref);
+    mem_freep(&fields->unknown);
     strlist_release(&fields->plain);
 }
 
@@ -42,6 +44,7 @@ static bool is_given(const char *name, const char *value)
 static int take_field(void *ctx, const char *name, const char *value, struct error *err)
 {
     struct cache_fields *fields = ctx;
+    (void)err;
     if (!value) {
         strlist_add(&fields->plain, name);
         return 0;
@@ -52,11 +55,10 @@ static int take_field(void *ctx, const char *name, const char *value, struct err
         *member = mem_strdup(value);
         return 0;
     }
-    if (is_given(name, value)) {
-        return 0;
+    if (!is_given(name, value) && !fields->unknown) {
+        fields->unknown = mem_printf("%s=%s", name, value);
     }
-    return error_set(err, ERR_USAGE, "'%s=%s' is not known here: write %s HOST/REPOSITORY", name,
-                     value, fields->option);
+    return 0;
 }
 
 static int take_repository(struct strlist *out, const char *name, struct error *err)
@@ -77,6 +79,10 @@ static int take_fields(const struct cache_fields *fields, struct strlist *out, s
                          "type=%s: besides the store of this machine, which needs no option, a "
                          "cache is kept in a registry: write %s HOST/REPOSITORY",
                          fields->type, fields->option);
+    }
+    if (fields->unknown) {
+        return error_set(err, ERR_USAGE, "'%s' is not known here: write %s HOST/REPOSITORY",
+                         fields->unknown, fields->option);
     }
     if (fields->type && (!fields->ref || !fields->ref[0])) {
         return error_set(err, ERR_USAGE,

@@ -54,6 +54,7 @@ int marked_parse(const char *text, size_t len, const char *name, enum marked_for
 /* Cleanup for AUTO(). */
 void marked_freep(struct marked_file **file);
 
+/* The NAME it was given, and the value that everything lies in. Borrowed. */
 const char *marked_name(const struct marked_file *file);
 const struct marked *marked_root(const struct marked_file *file);
 

@@ -13,8 +13,11 @@
 enum {
     DEFAULT_LIFE_S = 60, /* distribution spec, token.md: expires_in is 60 where it is not given */
     MAX_LIFE_S = 24 * 3600,
-    TOKEN_TRIES = 3, /* where the answer is no token */
+    FRESH_S =
+        5, /* a token refused so soon after it was made will not be taken the next time either */
     TOKEN_MAX = 128 * 1024,
+    RELOAD_PAUSE_S = 60,
+    RENEW_BEFORE_S = 15 * 60, /* ECR's password lasts 12 hours */
 };
 
 enum scheme { SCHEME_UNKNOWN, SCHEME_BASIC, SCHEME_BEARER };
@@ -22,6 +25,7 @@ enum scheme { SCHEME_UNKNOWN, SCHEME_BASIC, SCHEME_BEARER };
 struct token {
     char *scopes; /* the set, as text */
     char *value;  /* "Bearer ..." */
+    int64_t made_at;
     int64_t expires_at;
 };
 
@@ -40,7 +44,10 @@ struct auth {
     struct token *tokens;
     size_t tokens_len;
     int64_t reloaded_at;
-    bool accepted; /* the credentials, since they were last refused */
+    struct aws_identity *aws; /* borrowed; NULL: this is no registry of ECR */
+    struct ecr_host ecr;
+    int64_t renew_at;   /* ECR's password is to be fetched again; 0: never */
+    bool config_is_old; /* what docker's config has was refused as expired */
 };
 
 static int64_t now_s(void)
@@ -69,6 +76,15 @@ struct auth *auth_new_with(struct http_client *client, const char *host, const c
     auth->credentials.user = mem_strdup(user);
     auth->credentials.password = mem_strdup(password);
     return auth;
+}
+
+void auth_use_aws(struct auth *auth, struct aws_identity *identity)
+{
+    if (!auth->loaded && ecr_host_parse(auth->host, &auth->ecr)) {
+        auth->aws = identity;
+        /* It takes nothing else, and an answer of 401 to each first request can be spared. */
+        auth->scheme = auth->ecr.is_public ? SCHEME_UNKNOWN : SCHEME_BASIC;
+    }
 }
 
 static void drop_tokens(struct auth *auth)
@@ -111,13 +127,59 @@ static char *scope_repository(const struct strlist *scopes)
     return end ? mem_strndup(name, (size_t)(end - name)) : NULL;
 }
 
+/* Whether SCOPES are about reading only. */
+static bool only_reads(const struct strlist *scopes)
+{
+    for (size_t i = 0; scopes && i < scopes->len; i++) {
+        if (strstr(scopes->items[i], "push")) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int load_from_ecr(struct auth *auth, const struct strlist *scopes, struct error *err)
+{
+    AUTO(ecr_login_release) struct ecr_login login = {0};
+    if (ecr_get_login(auth->aws, &auth->ecr, &login, err) != 0) {
+        if (auth->ecr.is_public && only_reads(scopes) && err->code != ERR_CANCELLED) {
+            error_clear(err); /* public images may be read by anybody */
+            return 0;
+        }
+        return error_wrap(err,
+                          auth->config_is_old
+                              ? "%s: docker's config has a password that is refused, and there "
+                                "is no new one"
+                              : "%s",
+                          auth->host);
+    }
+    int64_t life = login.expires_at ? login.expires_at - time(NULL) : 0;
+    auth->renew_at = life > 2 * RENEW_BEFORE_S ? now_s() + life - RENEW_BEFORE_S
+                     : life > 0                ? now_s() + life / 2
+                                               : 0;
+    auth->credentials.user = MEM_STEAL(login.user);
+    auth->credentials.password = MEM_STEAL(login.password);
+    auth->credentials.source = MEM_STEAL(login.source);
+    return 0;
+}
+
 static int load_credentials(struct auth *auth, const struct strlist *scopes, struct error *err)
 {
-    if (auth->loaded) {
+    bool over = auth->renew_at && now_s() >= auth->renew_at;
+    if (auth->loaded && !over) {
         return 0;
     }
     AUTO(mem_freep) char *repository = scope_repository(scopes);
-    if (docker_config_get(auth->host, repository, &auth->credentials, err) != 0) {
+    AUTO(credentials_release) struct credentials old = auth->credentials;
+    auth->credentials = (struct credentials){0};
+    auth->loaded = false;
+    auth->renew_at = 0;
+    if (!auth->config_is_old &&
+        docker_config_get(auth->host, repository, &auth->credentials, err) != 0) {
+        return -1;
+    }
+    if (auth->aws && credentials_empty(&auth->credentials) &&
+        load_from_ecr(auth, scopes, err) != 0) {
         return -1;
     }
     auth->loaded = true;
@@ -252,8 +314,9 @@ static void keep_token(struct auth *auth, const char *scopes, const char *value,
     }
     free(token->value);
     token->value = mem_printf("Bearer %s", value);
+    token->made_at = now_s();
     /* A tenth earlier than need be: the request must still arrive. */
-    token->expires_at = now_s() + life - (life / 10 > 1 ? life / 10 : 1);
+    token->expires_at = token->made_at + life - (life / 10 > 1 ? life / 10 : 1);
 }
 
 static bool is_header_text(const char *text)
@@ -266,14 +329,16 @@ static bool is_header_text(const char *text)
     return true;
 }
 
-/* What the token server's answer says. */
-static int read_token(struct auth *auth, const char *scopes, const struct http_response *response,
-                      struct error *err)
+static int fetch_token(struct auth *auth, const char *scopes, struct error *err)
 {
+    AUTO(http_response_release) struct http_response response = {0};
     AUTO(json_freep) json_t *root = NULL;
+    if (ask_token_server(auth, scopes, &response, err) != 0) {
+        return -1;
+    }
     AUTO(mem_freep) char *shown = http_redact_url(auth->realm);
-    if (json_parse(buf_text(&response->body), response->body.len, TOKEN_MAX, "token", ERR_AUTH,
-                   &root, err) != 0) {
+    if (json_parse(buf_text(&response.body), response.body.len, TOKEN_MAX, "token", ERR_AUTH, &root,
+                   err) != 0) {
         /* The parser's words could quote the token. */
         return error_set(err, ERR_AUTH, "%s: the token server's answer is not JSON", shown);
     }
@@ -290,29 +355,6 @@ static int read_token(struct auth *auth, const char *scopes, const struct http_r
     }
     keep_token(auth, scopes, value, life < MAX_LIFE_S ? life : MAX_LIFE_S);
     return 0;
-}
-
-static int fetch_token(struct auth *auth, const char *scopes, struct error *err)
-{
-    struct http_trouble trouble = {0};
-    bool again = true;
-    while (again) {
-        AUTO(http_response_release) struct http_response response = {0};
-        if (ask_token_server(auth, scopes, &response, err) != 0) {
-            return -1;
-        }
-        if (read_token(auth, scopes, &response, err) == 0) {
-            return 0;
-        }
-        struct error failure = *err;
-        again = false;
-        if (trouble.retries + 1 < TOKEN_TRIES &&
-            http_back_off(auth->client, &trouble, NULL, &again, err) != 0) {
-            return -1;
-        }
-        *err = failure;
-    }
-    return -1;
 }
 
 static int bearer_value(struct auth *auth, const struct strlist *scopes, char **value_out,
@@ -398,14 +440,45 @@ static int adopt_bearer(struct auth *auth, const struct challenge *c, struct err
     return 0;
 }
 
-/* A token that was refused is not used again, however long it was to live. */
-static void drop_refused(struct auth *auth, const struct strlist *scopes, const char *used)
+/* Whether the refused value USED is one that we would send again unchanged. */
+static bool refused_for_good(struct auth *auth, const struct strlist *scopes, const char *used)
 {
     AUTO(mem_freep) char *key = scopes_text(auth, scopes);
     struct token *token = find_token(auth, key);
-    if (used && token && strcmp(token->value, used) == 0) {
-        token->expires_at = 0;
+    if (!used || !token || strcmp(token->value, used) != 0) {
+        return false;
     }
+    if (now_s() - token->made_at < FRESH_S) {
+        return true;
+    }
+    token->expires_at = 0;
+    return false;
+}
+
+/* Forgets what was refused with USED, so that the next header is made anew. Whether another request
+ * is worth it: not if that was done a moment ago. */
+static bool forget_refused(struct auth *auth, const struct strlist *scopes, const char *used)
+{
+    AUTO(mem_freep) char *key = scopes_text(auth, scopes);
+    AUTO(mem_freep)
+    char *basic = auth->credentials.password ? basic_value(&auth->credentials) : mem_strdup("");
+    struct token *token = find_token(auth, key);
+    bool current = strcmp(basic, used) == 0 || (token && strcmp(token->value, used) == 0);
+    if (!current) {
+        return true; /* another thread was quicker */
+    }
+    if (now_s() - auth->reloaded_at <= RELOAD_PAUSE_S) {
+        return false;
+    }
+    auth->reloaded_at = now_s();
+    drop_tokens(auth);
+    if (auth->credentials.source) {
+        auth->config_is_old = auth->aws && !auth->renew_at;
+        auth->renew_at = 0;
+        credentials_release(&auth->credentials);
+        auth->loaded = false;
+    }
+    return true;
 }
 
 static int unauthorized(struct auth *auth, const struct strlist *scopes, const char *used,
@@ -429,25 +502,28 @@ static int unauthorized(struct auth *auth, const struct strlist *scopes, const c
         if (adopt_bearer(auth, bearer, err) != 0) {
             return -1;
         }
-        drop_refused(auth, scopes, used);
-        *again_out = true;
+        *again_out = !refused_for_good(auth, scopes, used);
         return 0;
     }
     if (find_challenge(&list, "basic") && auth->credentials.password) {
         AUTO(mem_freep) char *value = basic_value(&auth->credentials);
         auth->scheme = SCHEME_BASIC;
-        *again_out = !used || strcmp(used, value) != 0 || auth->accepted;
-        auth->accepted = false;
+        *again_out = !used || strcmp(used, value) != 0;
+    }
+    if (used && !*again_out && auth->aws && auth->scheme == SCHEME_BASIC) {
+        *again_out = forget_refused(auth, scopes, used);
     }
     return 0;
 }
 
-/* ECR: a token of 12 hours that is over is a 403 with these words; ECR Public says 400 and nothing
- * else. */
+/* ECR: a password of 12 hours that is over is a 403 with these words, or with none where the
+ * request was a HEAD; ECR Public says 400 and nothing else. */
 static bool says_expired(const struct auth *auth, const struct http_response *response)
 {
     if (response->status == 403) {
-        return strcasestr(buf_text(&response->body), "authorization token has expired") != NULL;
+        bool silent = auth->aws && response->body.len == 0;
+        return silent ||
+               strcasestr(buf_text(&response->body), "authorization token has expired") != NULL;
     }
     return response->status == 400 && strcmp(auth->host, "public.ecr.aws") == 0;
 }
@@ -460,22 +536,9 @@ int auth_challenge(struct auth *auth, const struct strlist *scopes, const char *
     pthread_mutex_lock(&auth->lock);
     if (response->status == 401) {
         rc = unauthorized(auth, scopes, used, response, again_out, err);
-    } else if (used && says_expired(auth, response) && now_s() - auth->reloaded_at > 60) {
-        auth->reloaded_at = now_s();
-        drop_tokens(auth);
-        if (auth->credentials.source) {
-            credentials_release(&auth->credentials);
-            auth->loaded = false;
-        }
-        *again_out = true;
+    } else if (used && says_expired(auth, response)) {
+        *again_out = forget_refused(auth, scopes, used);
     }
     pthread_mutex_unlock(&auth->lock);
     return rc;
-}
-
-void auth_accepted(struct auth *auth)
-{
-    pthread_mutex_lock(&auth->lock);
-    auth->accepted = true;
-    pthread_mutex_unlock(&auth->lock);
 }

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+#include "aws/ecr.h"
 #include "base/http.h"
 #include "base/strlist.h"
 #include "registry/docker_config.h"
@@ -40,6 +41,9 @@ struct auth *auth_new(struct http_client *client, const char *host, const char *
 /* As auth_new with credentials given (`slipway login`): the files are not read. */
 struct auth *auth_new_with(struct http_client *client, const char *host, const char *base_url,
                            const char *user, const char *password);
+/* A host of ECR gets its password from AWS as IDENTITY (borrowed) where docker's config has none,
+ * or an old one; for others this does nothing. Call it before the first use. */
+void auth_use_aws(struct auth *auth, struct aws_identity *identity);
 /* Cleanup for AUTO(). */
 void auth_freep(struct auth **auth);
 
@@ -54,10 +58,6 @@ int auth_header(struct auth *auth, const struct strlist *scopes, char **value_ou
  * helpers are returned. */
 int auth_challenge(struct auth *auth, const struct strlist *scopes, const char *used,
                    const struct http_response *response, bool *again_out, struct error *err);
-
-/* The registry took what auth_header() gave: should it refuse the same later, it is asked once
- * more. */
-void auth_accepted(struct auth *auth);
 
 /* Where the credentials come from ("~/.docker/config.json"), or NULL where there are none: for
  * messages. The caller's.

@@ -96,6 +96,24 @@ static int look(struct registry *registry, const struct place *place, const char
                : registry_head_manifest(registry, place, tag, "pull,push", there_out, &holds, err);
 }
 
+/* One attempt: blobs, then the manifest. */
+static int put_all(struct registry *registry, const struct place *place, const char *tag,
+                   const struct registry_entry *entry, bool *there_out, struct error *err)
+{
+    /* Looked up once more after the blobs: they may have taken long, and others write too. */
+    if (bring_blobs(registry, place, entry, err) != 0 ||
+        look(registry, place, tag, entry, there_out, err) != 0) {
+        return -1;
+    }
+    return *there_out ? 0 : put_manifest(registry, place, tag, entry, there_out, err);
+}
+
+/* Where several upload the same blob at once, docker-registry does not see it for a moment. */
+static bool missed_a_blob(const struct error *err)
+{
+    return err->http_status >= 400 && err->http_status < 500 && strstr(err->text, "BLOB_UNKNOWN");
+}
+
 int registry_put_entry(struct registry *registry, const struct entry_place *at,
                        const struct registry_entry *entry, bool *there_out, struct error *err)
 {
@@ -104,13 +122,21 @@ int registry_put_entry(struct registry *registry, const struct entry_place *at,
     if (look(registry, &place, at->tag, entry, there_out, err) != 0) {
         return -1;
     }
-    if (*there_out) {
-        return 0;
+    for (unsigned retry = 0; !*there_out; retry++) {
+        bool again = false;
+        if (put_all(registry, &place, at->tag, entry, there_out, err) == 0) {
+            return 0;
+        }
+        struct error failure = *err;
+        if (!missed_a_blob(&failure) ||
+            http_back_off(registry->client, retry, NULL, &again, err) != 0) {
+            return -1;
+        }
+        if (!again) {
+            *err = failure;
+            return -1;
+        }
+        error_clear(err);
     }
-    /* Once more after the blobs: that may have taken long, and others write too. */
-    if (bring_blobs(registry, &place, entry, err) != 0 ||
-        look(registry, &place, at->tag, entry, there_out, err) != 0) {
-        return -1;
-    }
-    return *there_out ? 0 : put_manifest(registry, &place, at->tag, entry, there_out, err);
+    return 0;
 }

@@ -71,8 +71,7 @@ static int already_there(struct registry *registry, const struct reference *to,
     struct descriptor holds = {0};
     bool found = false;
     registry_place(registry, to->host, to->repository, PLACE_PUSH, &place);
-    if (registry_head_manifest(registry, &place, reference_tag(to), "pull,push", &found, &holds,
-                               err) != 0) {
+    if (registry_look_up(registry, &place, reference_tag(to), &found, &holds, err) != 0) {
         return -1;
     }
     *there_out = found && digest_equal(&holds.digest, &top->digest);

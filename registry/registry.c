@@ -48,11 +48,33 @@ static int add_mapping(struct registry *registry, const char *text, struct error
     return 0;
 }
 
+/* HOST=URL */
+static int check_endpoint(const char *text, struct error *err)
+{
+    const char *equals = strchr(text, '=');
+    const char *url = equals ? equals + 1 : "";
+    const char *host = strncasecmp(url, "https://", 8) == 0  ? url + 8
+                       : strncasecmp(url, "http://", 7) == 0 ? url + 7
+                                                             : "";
+    if (equals == text || !*host || strpbrk(host, "/?#@")) {
+        return error_set(err, ERR_USAGE,
+                         "SLIPWAY_REGISTRY_ENDPOINT: '%s': expected HOST=http[s]://HOST[:PORT]",
+                         text);
+    }
+    return 0;
+}
+
 static int read_environment(struct registry *registry, struct error *err)
 {
     AUTO(strlist_release) struct strlist map = {0};
     split_list(getenv("SLIPWAY_INSECURE_REGISTRIES"), &registry->insecure);
+    split_list(getenv("SLIPWAY_REGISTRY_ENDPOINT"), &registry->urls);
     split_list(getenv("SLIPWAY_REGISTRY_MAP"), &map);
+    for (size_t i = 0; i < registry->urls.len; i++) {
+        if (check_endpoint(registry->urls.items[i], err) != 0) {
+            return -1;
+        }
+    }
     for (size_t i = 0; i < map.len; i++) {
         if (add_mapping(registry, map.items[i], err) != 0) {
             return -1;
@@ -71,14 +93,12 @@ int registry_open(struct store *store, const struct registry_options *options,
     registry->user_agent = mem_strdup(options->user_agent);
     pthread_mutex_init(&registry->lock, NULL);
     pthread_cond_init(&registry->changed, NULL);
+    pthread_mutex_init(&registry->making, NULL);
     if (options->insecure) {
         strlist_add_all(&registry->insecure, options->insecure);
     }
     if (options->certificates) {
         strlist_add_all(&registry->certificates, options->certificates);
-    }
-    if (options->client_certificates) {
-        strlist_add_all(&registry->client_certificates, options->client_certificates);
     }
     if (read_environment(registry, err) != 0) {
         return -1;
@@ -86,17 +106,16 @@ int registry_open(struct store *store, const struct registry_options *options,
     struct http_options http = {
         .user_agent = options->user_agent,
         .certificates = &registry->certificates,
-        .client_certificates = &registry->client_certificates,
-        .retries = options->retries,
+        .retries = (int)options->retries,
         .retry_delay_ms = options->retry_delay_ms,
         .timeout_ms = options->timeout_ms,
-        .budget_ms = options->budget_ms,
-        .events = options->events,
         .stop = options->stop,
     };
     if (http_client_open(&http, &registry->client, err) != 0) {
         return -1;
     }
+    registry->create_repository = options->create_repository;
+    registry->aws = aws_identity_new(registry->client, NULL);
     *out = MEM_STEAL(registry);
     return 0;
 }
@@ -108,11 +127,11 @@ int registry_open_brief(const struct registry *like, unsigned timeout_ms, const 
         .offline = like->offline,
         .insecure = &like->insecure,
         .certificates = &like->certificates,
-        .client_certificates = &like->client_certificates,
         .user_agent = like->user_agent,
-        .retries = HTTP_NO_RETRIES,
+        .retries = (unsigned)HTTP_NO_RETRIES,
         .timeout_ms = timeout_ms,
         .stop = stop,
+        .create_repository = like->create_repository,
     };
     return registry_open(like->store, &options, out, err);
 }
@@ -145,10 +164,13 @@ void registry_freep(struct registry **pointer)
     free(registry->mappings);
     free(registry->user_agent);
     free(registry->failed);
+    aws_identity_freep(&registry->aws);
     http_client_freep(&registry->client);
+    strlist_release(&registry->urls);
+    strlist_release(&registry->made);
+    pthread_mutex_destroy(&registry->making);
     strlist_release(&registry->insecure);
     strlist_release(&registry->certificates);
-    strlist_release(&registry->client_certificates);
     pthread_cond_destroy(&registry->changed);
     pthread_mutex_destroy(&registry->lock);
     free(registry);
@@ -190,14 +212,27 @@ static bool is_plain_http(const struct registry *registry, const char *host)
     return is_loopback(host) && !https_port && !has_certificate(registry, host);
 }
 
+/* The URL that HOST is asked at; the caller's. */
+static char *base_url(const struct registry *registry, const char *host)
+{
+    for (size_t i = 0; i < registry->urls.len; i++) {
+        const char *entry = registry->urls.items[i];
+        size_t len = strcspn(entry, "=");
+        if (len == strlen(host) && strncasecmp(entry, host, len) == 0) {
+            return mem_strdup(entry + len + 1);
+        }
+    }
+    const char *name = strcmp(host, "docker.io") == 0 ? "registry-1.docker.io" : host;
+    return mem_printf("%s://%s", is_plain_http(registry, host) ? "http" : "https", name);
+}
+
 static struct endpoint *make_endpoint(struct registry *registry, const char *host)
 {
     struct endpoint *endpoint = mem_calloc(1, sizeof *endpoint);
-    const char *name = strcmp(host, "docker.io") == 0 ? "registry-1.docker.io" : host;
     endpoint->host = mem_strdup(host);
-    endpoint->base_url =
-        mem_printf("%s://%s", is_plain_http(registry, host) ? "http" : "https", name);
+    endpoint->base_url = base_url(registry, host);
     endpoint->auth = auth_new(registry->client, host, endpoint->base_url);
+    auth_use_aws(endpoint->auth, registry->aws);
     return endpoint;
 }
 
@@ -272,6 +307,7 @@ static int refuse(struct endpoint *endpoint, const struct http_request *request,
 {
     AUTO(mem_freep) char *source = auth_source(endpoint->auth);
     http_error(request, response, err);
+    registry_name_right(endpoint, request, response, err);
     size_t len = strlen(err->text);
     /* Docker Hub says 401 for what does not exist, so a misspelt name ends here. */
     bool perhaps_missing = strstr(request->url, "/manifests/") &&
@@ -320,32 +356,21 @@ int registry_call(struct registry *registry, struct endpoint *endpoint,
         if (rc != 0) {
             return explain_tls(endpoint, err);
         }
-        /* Another host's refusal says nothing of our credentials. */
-        bool here = own && http_same_origin(endpoint->base_url, response->url);
         bool denied = response->status == 401 || response->status == 403;
         bool again = false;
-        if (here && !denied && authorization) {
-            auth_accepted(endpoint->auth);
-        }
-        if ((denied || response->status == 400) && here && challenges < CHALLENGES_MAX &&
+        if ((denied || response->status == 400) && own && challenges < CHALLENGES_MAX &&
             auth_challenge(endpoint->auth, scopes, authorization, response, &again, err) != 0) {
             return -1;
         }
-        if (!again && (!denied || !here)) {
-            return 0;
-        }
-        bool taken = request->body_is_file && request->body_size > 0;
         if (!again) {
+            if (!denied) {
+                return 0;
+            }
             refuse(endpoint, request, response, err);
-        } else if (taken) {
-            /* Nobody knows how much of the body: the caller has to find out. */
-            http_error(request, response, err);
-            err->code = ERR_REMOTE;
-        }
-        http_response_release(response);
-        if (!again || taken) {
+            http_response_release(response);
             return -1;
         }
+        http_response_release(response);
     }
 }
 

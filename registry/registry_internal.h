@@ -9,12 +9,8 @@
 #include <stdatomic.h>
 
 #include "base/http.h"
-#include "base/limits.h"
 #include "registry/auth.h"
 #include "registry/registry.h"
-
-/* Of requests where a blob does not go in one; ECR takes parts of 5 to 10 MiB. */
-#define UPLOAD_CHUNK_BYTES (8 * MIB)
 
 enum { TRANSFERS_MAX = 4 /* blobs on their way at once, each way */ };
 
@@ -46,10 +42,14 @@ struct registry {
     bool offline;
     struct strlist insecure;
     struct strlist certificates;
-    struct strlist client_certificates;
     char *user_agent; /* NULL: the default */
     struct mapping *mappings;
     size_t mappings_len;
+    struct strlist urls; /* SLIPWAY_REGISTRY_ENDPOINT: HOST=URL */
+    struct aws_identity *aws;
+    bool create_repository;
+    pthread_mutex_t making; /* held while a repository is made */
+    struct strlist made;    /* repositories that are there: "HOST/REPOSITORY" */
     struct event_sink *events;
     pthread_mutex_t lock; /* for the lists below */
     pthread_cond_t changed;
@@ -81,11 +81,31 @@ char *place_name(const struct place *place);
 
 /* Sends REQUEST (its `authorization` is filled here, where the URL is the endpoint's) with the
  * rights SCOPES, answers challenges. As http_perform: a status is an answer, but a 401 or 403 that
- * remains is ERR_AUTH with a hint. A request with a file's bytes is not sent again: where new
- * credentials were got for it, it fails with ERR_REMOTE and status 401 (or 403, 400). */
+ * remains is ERR_AUTH with a hint. */
 int registry_call(struct registry *registry, struct endpoint *endpoint,
                   const struct strlist *scopes, struct http_request *request,
                   struct http_response *response, struct error *err);
+
+/* Before the first upload to PLACE: makes its repository where the user wished so and it is a
+ * registry of ECR, which makes none by itself (repository.c). Done once; a lack of rights is a
+ * warning, because the repository may be there. */
+int registry_make_repository(struct registry *registry, const struct place *place,
+                             struct error *err);
+
+/* Adds to ERR, an error of a push to PLACE, what helps where its repository does not exist. Returns
+ * -1. */
+int registry_explain_push(const struct registry *registry, const struct place *place,
+                          struct error *err);
+
+/* ECR's answer to a HEAD has no words: adds to ERR which right REQUEST needs. */
+void registry_name_right(const struct endpoint *endpoint, const struct http_request *request,
+                         const struct http_response *response, struct error *err);
+
+/* As registry_head_manifest before a push: who may push into ECR need not be able to read there,
+ * then what a name stands for is not known (*FOUND_OUT is false). */
+int registry_look_up(struct registry *registry, const struct place *place,
+                     const char *tag_or_digest, bool *found_out, struct descriptor *out,
+                     struct error *err);
 
 /* BASE/v2/REPOSITORY/KIND/NAME; the caller's. */
 char *place_url(const struct place *place, const char *kind, const char *name);
@@ -126,49 +146,6 @@ struct upload {
     bool quiet;              /* tell nobody */
 };
 int upload_blob(const struct upload *upload, struct error *err);
-
-/* An upload in progress: what upload.c and upload_send.c share. */
-struct upload_session {
-    const struct upload *u;
-    char digest[DIGEST_TEXT_SIZE];
-    struct strlist scopes;
-    char *location;      /* where the next bytes go; NULL: no session is open */
-    uint64_t offset;     /* bytes that the open session has */
-    uint64_t furthest;   /* most that it had when something was last achieved */
-    uint64_t chunk_min;  /* the registry wants no smaller ones; 0: it does not say */
-    uint64_t chunk_size; /* of the requests where the blob does not go in one */
-    bool chunked;
-    bool committing;             /* the request that failed was the one that completes the blob */
-    unsigned broken;             /* whole blobs that broke on their way */
-    unsigned refusals;           /* since something was achieved */
-    struct error refusal;        /* the first of them */
-    struct http_trouble trouble; /* of all requests for this blob */
-    struct http_response last;   /* answer to the request that failed */
-};
-
-/* Tells how it goes, if anybody is to know. */
-void upload_tell(const struct upload *u, enum event_status status, uint64_t current);
-
-/* registry_call for the session's blob. */
-int upload_call(struct upload_session *s, struct http_request *request,
-                struct http_response *response, struct error *err);
-
-/* *THERE_OUT: the registry has the blob in this repository. */
-int upload_head(struct upload_session *s, bool *there_out, struct error *err);
-
-/* POST: a new session. */
-int upload_open(struct upload_session *s, struct error *err);
-
-/* Cancels the session, if one is open, without much ado. */
-void upload_drop(struct upload_session *s);
-
-/* Where an answer says that the session goes on. */
-int upload_take_location(struct upload_session *s, const struct http_response *response,
-                         struct error *err);
-
-/* Sends the blob from the store until the registry has it or will not have it: what broke goes on
- * where the registry says it is, or in a new session; no byte is sent twice into one session. */
-int upload_send(struct upload_session *s, struct error *err);
 
 /* Where ERR's registry says that a tag cannot be overwritten. */
 bool says_immutable(const struct error *err);

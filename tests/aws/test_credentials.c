@@ -28,18 +28,34 @@ static const char file_text[] = "# comment\n"
                                 "aws_access_key_id = AKIDHALF\n"
                                 "[empty]\n";
 
+static const char newer_text[] = "[work]\n"
+                                 "aws_access_key_id=AKIDNEWER\n"
+                                 "aws_secret_access_key = s3\n";
+
 static char path[] = "/tmp/slipway-aws-XXXXXX";
+static char newer_path[] = "/tmp/slipway-aws-XXXXXX";
 
 static int setup(void **state)
 {
     (void)state;
-    static const char *const names[] = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
-                                        "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN",
-                                        "AWS_PROFILE",       "AWS_DEFAULT_PROFILE"};
+    static const char *const names[] = {"AWS_ACCESS_KEY_ID",
+                                        "AWS_SECRET_ACCESS_KEY",
+                                        "AWS_SESSION_TOKEN",
+                                        "AWS_SECURITY_TOKEN",
+                                        "AWS_PROFILE",
+                                        "AWS_DEFAULT_PROFILE",
+                                        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+                                        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+                                        "AWS_WEB_IDENTITY_TOKEN_FILE",
+                                        "AWS_REGION",
+                                        "AWS_DEFAULT_REGION",
+                                        "AWS_ENDPOINT_URL"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         unsetenv(names[i]);
     }
     setenv("AWS_SHARED_CREDENTIALS_FILE", path, 1);
+    setenv("AWS_CONFIG_FILE", "/nonexistent/config", 1);
+    setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
     return 0;
 }
 
@@ -76,9 +92,9 @@ static void test_credentials__shared_file(void **state)
     (void)state;
     keys_are(NULL, "AKIDDEFAULT", "secret=with=equals", "");
     keys_are("work", "AKIDWORK", "s2", "t2");
-    refused("half", "half a pair");
-    refused("empty", "no AWS keys for the profile 'empty'");
-    refused("nonesuch", "nonesuch");
+    refused("half", "profile 'half' has aws_access_key_id without aws_secret_access_key");
+    keys_are("empty", NULL, NULL, NULL);
+    refused("nonesuch", "the AWS profile 'nonesuch' is neither in");
     setenv("AWS_PROFILE", "work", 1);
     keys_are(NULL, "AKIDWORK", "s2", "t2");
     setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent/file", 1);
@@ -103,29 +119,119 @@ static void test_credentials__environment_comes_first(void **state)
     keys_are("work", "AKIDWORK", "s2", "t2");
 }
 
-static void test_credentials__profile_settings(void **state)
+static void test_credentials__region(void **state)
 {
     (void)state;
+    static const struct {
+        const char *profile; /* by argument */
+        const char *region;
+        const char *default_region;
+        const char *expected;
+    } cases[] = {
+        {NULL, NULL, NULL, NULL},
+        {"work", NULL, NULL, "eu-west-3"},
+        {"work", "eu-a-1", NULL, "eu-west-3"}, /* a profile that is named is meant */
+        {"default", NULL, "eu-b-1", "eu-b-1"},
+        {NULL, NULL, "eu-b-1", "eu-b-1"},
+        {NULL, "eu-a-1", "eu-b-1", "eu-a-1"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct error err = {0};
+        AUTO(mem_freep) char *region = NULL;
+        AUTO(aws_identity_freep)
+        struct aws_identity *who = aws_identity_new(NULL, cases[i].profile);
+        setup(NULL);
+        if (cases[i].region) {
+            setenv("AWS_REGION", cases[i].region, 1);
+        }
+        if (cases[i].default_region) {
+            setenv("AWS_DEFAULT_REGION", cases[i].default_region, 1);
+        }
+        assert_int_equal(aws_identity_region(who, &region, &err), 0);
+        assert_string_equal(region ? region : "-", cases[i].expected ? cases[i].expected : "-");
+    }
+}
+
+static void test_credentials__endpoints(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    AUTO(aws_identity_freep) struct aws_identity *who = aws_identity_new(NULL, NULL);
+    char *url = NULL;
+    assert_int_equal(aws_identity_endpoint(who, "ECR", &url, &err), 0);
+    assert_null(url);
+    setenv("AWS_ENDPOINT_URL", "http://all/", 1);
+    assert_int_equal(aws_identity_endpoint(who, "ECR", &url, &err), 0);
+    assert_string_equal(url, "http://all");
+    mem_freep(&url);
+    setenv("AWS_ENDPOINT_URL_ECR", "http://one", 1);
+    assert_int_equal(aws_identity_endpoint(who, "ECR", &url, &err), 0);
+    assert_string_equal(url, "http://one");
+    mem_freep(&url);
+    setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true", 1);
+    assert_int_equal(aws_identity_endpoint(who, "ECR", &url, &err), 0);
+    assert_null(url);
+    unsetenv("AWS_ENDPOINT_URL_ECR");
+    unsetenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+}
+
+/* Keys in the file are replaced by another program: what was refused is read again. */
+static void test_credentials__refused_keys_are_read_again(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    bool found = false;
+    bool changed = true;
+    AUTO(aws_identity_freep) struct aws_identity *who = aws_identity_new(NULL, "work");
     AUTO(aws_keys_release) struct aws_keys keys = {0};
-    assert_true(aws_profile_find(file_text, "work", &keys));
-    assert_string_equal(keys.region, "eu-west-3");
-    assert_false(aws_profile_find("[x", "y", &keys));
-    assert_false(aws_profile_find("", "default", &keys));
+    AUTO(aws_keys_release) struct aws_keys other = {0};
+    assert_int_equal(aws_identity_keys(who, &keys, &found, &err), 0);
+    assert_int_equal(aws_identity_renew(who, &keys, &changed, &err), 0);
+    assert_false(changed);
+    setenv("AWS_SHARED_CREDENTIALS_FILE", newer_path, 1);
+    assert_int_equal(aws_identity_renew(who, &keys, &changed, &err), 0);
+    assert_true(changed);
+    assert_int_equal(aws_identity_keys(who, &other, &found, &err), 0);
+    assert_string_equal(other.id, "AKIDNEWER");
+    /* Another thread that was refused with the old ones does not fetch again. */
+    setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent/file", 1);
+    assert_int_equal(aws_identity_renew(who, &keys, &changed, &err), 0);
+    assert_true(changed);
+}
+
+/* They would end up in a header. */
+static void test_credentials__keys_with_line_ends_are_refused(void **state)
+{
+    (void)state;
+    setenv("AWS_ACCESS_KEY_ID", "AKID", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "s", 1);
+    setenv("AWS_SESSION_TOKEN", "t\r\nX-Evil: 1", 1);
+    refused(NULL, "the session token has a character that no key has");
+}
+
+static bool make_file(char *name, const char *text)
+{
+    int fd = mkstemp(name);
+    bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    close(fd);
+    return good;
 }
 
 int main(void)
 {
-    int fd = mkstemp(path);
-    if (fd < 0 || write(fd, file_text, strlen(file_text)) < 0) {
+    if (!make_file(path, file_text) || !make_file(newer_path, newer_text)) {
         return 1;
     }
-    close(fd);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_credentials__shared_file, setup),
         cmocka_unit_test_setup(test_credentials__environment_comes_first, setup),
-        cmocka_unit_test_setup(test_credentials__profile_settings, setup),
+        cmocka_unit_test_setup(test_credentials__region, setup),
+        cmocka_unit_test_setup(test_credentials__endpoints, setup),
+        cmocka_unit_test_setup(test_credentials__refused_keys_are_read_again, setup),
+        cmocka_unit_test_setup(test_credentials__keys_with_line_ends_are_refused, setup),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     unlink(path);
+    unlink(newer_path);
     return failed;
 }

@@ -1,0 +1,71 @@
+/* The environment, and what reading it needs. */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "aws/credentials_internal.h"
+#include "base/memory.h"
+
+const char *aws_variable(const char *name)
+{
+    const char *value = getenv(name);
+    return value && *value ? value : NULL;
+}
+
+bool aws_variable_is_true(const char *name)
+{
+    const char *value = aws_variable(name);
+    return value && (strcasecmp(value, "true") == 0 || strcmp(value, "1") == 0);
+}
+
+char *aws_home_path(const char *path, const char *separator, const char *rest)
+{
+    const char *home = aws_variable("HOME");
+    if (*path != '~') {
+        return mem_printf("%s%s%s", path, separator, rest);
+    }
+    return home ? mem_printf("%s%s%s%s", home, path + 1, separator, rest) : NULL;
+}
+
+char *aws_configured_endpoint(const struct aws_search *search, const char *service)
+{
+    if (aws_variable_is_true("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")) {
+        return NULL;
+    }
+    AUTO(mem_freep) char *name = mem_printf("AWS_ENDPOINT_URL_%s", service);
+    const char *value = aws_variable(name);
+    value = value ? value : aws_variable("AWS_ENDPOINT_URL");
+    value = value ? value : aws_profile_get(search->profiles, search->profile, "endpoint_url");
+    if (!value) {
+        return NULL;
+    }
+    size_t len = strlen(value);
+    while (len > 0 && value[len - 1] == '/') {
+        len--;
+    }
+    return mem_strndup(value, len);
+}
+
+int aws_from_environment(const struct aws_search *search, struct aws_keys *out, bool *found_out,
+                         struct error *err)
+{
+    const char *id = aws_variable("AWS_ACCESS_KEY_ID");
+    const char *secret = aws_variable("AWS_SECRET_ACCESS_KEY");
+    if (search->argument || (!id && !secret)) {
+        return 0;
+    }
+    if (!id || !secret) {
+        return error_set(err, ERR_AUTH, "%s is set without %s",
+                         id ? "AWS_ACCESS_KEY_ID" : "AWS_SECRET_ACCESS_KEY",
+                         id ? "AWS_SECRET_ACCESS_KEY" : "AWS_ACCESS_KEY_ID");
+    }
+    /* The older name, which botocore asks first. */
+    const char *token = aws_variable("AWS_SECURITY_TOKEN");
+    token = token ? token : aws_variable("AWS_SESSION_TOKEN");
+    *out = (struct aws_keys){.id = mem_strdup(id),
+                             .secret = mem_strdup(secret),
+                             .token = mem_strdup(token),
+                             .source = mem_strdup("the environment (AWS_ACCESS_KEY_ID)")};
+    *found_out = true;
+    return 0;
+}
