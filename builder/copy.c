@@ -38,6 +38,33 @@ static bool any_links(const struct tree *tree, size_t first, size_t end)
     return false;
 }
 
+/* A folder that is excluded comes along where something in it is taken back in: visits those above
+ * RELATIVE. */
+static int visit_excluded_parents(struct tree *tree, const struct copy_source *source,
+                                  const struct copy_plan *plan, const char *relative,
+                                  copy_visit_fn visit, void *ctx, struct error *err)
+{
+    for (const char *p = strchr(relative, '/'); p; p = strchr(p + 1, '/')) {
+        AUTO(mem_freep) char *parent = mem_strndup(relative, (size_t)(p - relative));
+        AUTO(mem_freep) char *path = path_join(source->path, parent);
+        const struct entry *entry = tree_find(tree, path);
+        if (entry && excluded(plan, parent, true) &&
+            visit(ctx, tree_lower_bound(tree, path), entry, parent, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Whether A and B lie in the same folder. */
+static bool same_parent(const char *a, const char *b)
+{
+    const char *x = strrchr(a, '/');
+    const char *y = strrchr(b, '/');
+    size_t len = x ? (size_t)(x - a) : 0;
+    return len == (y ? (size_t)(y - b) : 0) && memcmp(a, b, len) == 0;
+}
+
 int copy_visit(struct tree *tree, const struct copy_source *source, const struct copy_plan *plan,
                copy_visit_fn visit, void *ctx, struct error *err)
 {
@@ -56,12 +83,18 @@ int copy_visit(struct tree *tree, const struct copy_source *source, const struct
     size_t end = 0;
     tree_below(tree, source->path, &first, &end);
     size_t skip = source->path[0] ? strlen(source->path) + 1 : 0;
+    const char *last = "";
     for (size_t i = first; i < end; i++) {
         const struct entry *entry = tree_at(tree, i);
         const char *relative = entry->path + skip;
         if (excluded(plan, relative, entry->type == ENTRY_DIR)) {
             continue;
         }
+        if (plan->exclude && !same_parent(relative, last) &&
+            visit_excluded_parents(tree, source, plan, relative, visit, ctx, err) != 0) {
+            return -1;
+        }
+        last = relative;
         if (visit(ctx, i, entry, relative, err) != 0) {
             return -1;
         }
@@ -129,18 +162,11 @@ static int copy_one(void *ctx, size_t index, const struct entry *entry, const ch
     (void)index;
     struct copying *c = ctx;
     if (!relative[0]) {
-        return entry->type == ENTRY_DIR ? put_top(c, err) : put_entry(c, entry, c->target, err);
+        bool made = entry->type == ENTRY_DIR && !c->plan->parents;
+        return made ? put_top(c, err) : put_entry(c, entry, c->target, err);
     }
     AUTO(mem_freep)
     char *path = c->target[0] ? mem_printf("%s/%s", c->target, relative) : mem_strdup(relative);
-    if (c->plan->exclude) {
-        /* A folder may have been excluded while something in it was not. */
-        AUTO(mem_freep) char *parent = path_parent(path);
-        if (edit_make_dirs(c->edit, parent, c->plan->chown ? c->plan->chown : &root_owner, err) !=
-            0) {
-            return -1;
-        }
-    }
     return put_entry(c, entry, path, err);
 }
 
