@@ -55,8 +55,7 @@ static int make_folder(struct store *store, const struct cache_mount_spec *spec,
 static int open_folder(struct store *store, const struct cache_mount_spec *spec, const char *path,
                        struct error *err)
 {
-    struct stat st;
-    if (fstatat(store_fd(store), path, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (store_touch(store, path)) {
         return 0;
     }
     if (file_make_dirs(store_fd(store), "cache-mounts", 0700, err) != 0) {

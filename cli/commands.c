@@ -13,6 +13,7 @@
 /* Sorted by name. */
 static const struct command commands[] = {
     {"build", "Build an image from a Dockerfile", cmd_build},
+    {"du", "Show what the store holds", cmd_du},
     {"history", "Show the steps that made an image", cmd_history},
     {"images", "List the images in the store", cmd_images},
     {"inspect", "Show an image's configuration as JSON", cmd_inspect},
@@ -20,6 +21,7 @@ static const struct command commands[] = {
     {"login", "Check and keep credentials for a registry", cmd_login},
     {"logout", "Forget the credentials for a registry", cmd_logout},
     {"plan", "Show what a build would do and what is cached", cmd_plan},
+    {"prune", "Make room in the store", cmd_prune},
     {"pull", "Fetch an image from its registry into the store", cmd_pull},
     {"push", "Send an image from the store to its registry", cmd_push},
     {"rmi", "Remove names and images from the store", cmd_rmi},
@@ -35,11 +37,13 @@ static const struct {
     const char *name;
     const char *command;
 } docker_forms[] = {
-    {"builder", "build", "build"},   {"buildx", "build", "build"},    {"image", "build", "build"},
-    {"image", "history", "history"}, {"image", "inspect", "inspect"}, {"image", "list", "images"},
-    {"image", "load", "load"},       {"image", "ls", "images"},       {"image", "pull", "pull"},
-    {"image", "push", "push"},       {"image", "remove", "rmi"},      {"image", "rm", "rmi"},
-    {"image", "save", "save"},       {"image", "tag", "tag"},
+    {"builder", "build", "build"},   {"builder", "prune", "prune"}, {"buildx", "build", "build"},
+    {"buildx", "du", "du"},          {"buildx", "prune", "prune"},  {"system", "df", "du"},
+    {"system", "prune", "prune"},    {"image", "build", "build"},   {"image", "history", "history"},
+    {"image", "inspect", "inspect"}, {"image", "list", "images"},   {"image", "load", "load"},
+    {"image", "ls", "images"},       {"image", "pull", "pull"},     {"image", "push", "push"},
+    {"image", "remove", "rmi"},      {"image", "rm", "rmi"},        {"image", "save", "save"},
+    {"image", "tag", "tag"},
 };
 
 void commands_print_help(FILE *out)

@@ -36,6 +36,7 @@ void commands_print_help(FILE *out);
 
 /* Each reads its own options; in the order of the alphabet. */
 int cmd_build(struct invocation *call, struct error *err);
+int cmd_du(struct invocation *call, struct error *err);
 int cmd_history(struct invocation *call, struct error *err);
 int cmd_images(struct invocation *call, struct error *err);
 int cmd_inspect(struct invocation *call, struct error *err);
@@ -43,6 +44,7 @@ int cmd_load(struct invocation *call, struct error *err);
 int cmd_login(struct invocation *call, struct error *err);
 int cmd_logout(struct invocation *call, struct error *err);
 int cmd_plan(struct invocation *call, struct error *err);
+int cmd_prune(struct invocation *call, struct error *err);
 int cmd_pull(struct invocation *call, struct error *err);
 int cmd_push(struct invocation *call, struct error *err);
 int cmd_rmi(struct invocation *call, struct error *err);

@@ -122,6 +122,7 @@ static bool is_marked_broken(const struct site *site)
 static git_repository *open_existing(const struct site *site)
 {
     git_repository *repo = NULL;
+    store_touch(site->store, site->path);
     if (is_marked_broken(site) || git_library_open(site->absolute, false, true, &repo)) {
         return NULL;
     }

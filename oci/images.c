@@ -224,6 +224,10 @@ int images_load(struct store *store, const struct descriptor *top, const struct 
         store_origin_list(store, &image.manifest.digest, &origins, err) != 0) {
         return -1;
     }
+    /* Whoever looks at an image goes on to rely on those of its layers that are there. */
+    for (size_t i = 0; i < image.layers_len; i++) {
+        store_has_blob(store, &image.layers[i].blob.digest, NULL);
+    }
     image.origin = origins.len > 0 ? mem_strdup(origins.items[0]) : NULL;
     *out = image;
     image = (struct image){0};

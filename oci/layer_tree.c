@@ -129,6 +129,7 @@ static int make_tar(struct store *store, const struct layer *layer, const char *
 /* Opens PATH if it is there; *FD_OUT stays -1 else. */
 static int open_existing(struct store *store, const char *path, int *fd_out, struct error *err)
 {
+    store_touch(store, path);
     int fd = openat(store->fd, path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && errno != ENOENT) {
         return error_errno(err, ERR_STORE, "open '%s'", path);

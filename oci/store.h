@@ -15,6 +15,14 @@
  *
  * Everything is written to a temporary name and renamed. A file whose content is its name needs no
  * lock. No function waits for another process but store_lock().
+ *
+ * Making room: the time (mtime) of a blob, record, tree index, unpacked layer, inflated layer, git
+ * mirror or cache mount is when it was last used. A process that relies on what it finds calls
+ * store_hold() first; from then on the first use of each thing in it makes that thing's time the
+ * present (the functions here do so themselves; who opens the store's folders on his own calls
+ * store_touch() first). Who makes room (oci/prune.h) removes only what was not used since the
+ * oldest process that holds the store began, so that nothing vanishes under a running build. A
+ * thing is removed in one step (unlink, or rename into tmp/): a kill leaves it whole or gone.
  */
 #ifndef SLIPWAY_OCI_STORE_H
 #define SLIPWAY_OCI_STORE_H
@@ -39,6 +47,22 @@ void store_freep(struct store **store);
 /* The store's folder: as an absolute path (borrowed), and as a descriptor (borrowed). */
 const char *store_path(const struct store *store);
 int store_fd(const struct store *store);
+
+/* From now on this process relies on what it finds in the store: nothing of it is removed by others
+ * until the store is closed. (Whoever writes to the store holds it by that.) ERR_STORE. */
+int store_hold(struct store *store, struct error *err);
+/* Says that PATH (relative to store_fd()) is used by the process that holds the store; false where
+ * it is not there. */
+bool store_touch(struct store *store, const char *path);
+/* For who makes room: what was last used at *SINCE_OUT (ns since 1970) or later is or may be in
+ * use; *OTHERS_OUT processes hold the store besides. From then on this process's own looking counts
+ * as no use. */
+int store_unused_since(struct store *store, int64_t *since_out, unsigned *others_out,
+                       struct error *err);
+/* Removes the file or folder PATH unless it was used at SINCE or later. *REMOVED_OUT is false if it
+ * stays, or was not there. */
+int store_remove_unused(struct store *store, const char *path, int64_t since, bool *removed_out,
+                        struct error *err);
 
 /* A new empty folder inside this process's part of tmp/: its path relative to store_fd(), the
  * caller's. */

@@ -59,6 +59,9 @@ bool store_has_blob(struct store *store, const struct digest *digest, uint64_t *
     if (st.st_size == 0 && !is_digest_of_nothing(digest)) {
         return false; /* what a power loss leaves behind */
     }
+    if (!store_used(store, path, &st)) {
+        return false;
+    }
     if (size_out) {
         *size_out = (uint64_t)st.st_size;
     }
@@ -70,8 +73,8 @@ int store_open_blob(struct store *store, const struct digest *digest, int *fd_ou
 {
     char path[STORE_BLOB_PATH_SIZE];
     char text[DIGEST_TEXT_SIZE];
-    AUTO(fd_closep)
-    int fd = openat(store->fd, store_blob_path(digest, path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    store_touch(store, store_blob_path(digest, path));
+    AUTO(fd_closep) int fd = openat(store->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0 && errno == ENOENT) {
         error_set(err, ERR_STORE, "blob %s is not there", digest_format(digest, text));
         err->sys_errno = ENOENT;

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 #include "oci/store.h"
 
@@ -16,7 +17,19 @@ struct store {
     char *temp;           /* "tmp/PID-RANDOM" once something temporary was asked for */
     int temp_lock;        /* holds the flock on "tmp/PID-RANDOM.lock" */
     atomic_uint counter;  /* for names inside `temp` */
+    /* Since when this process holds the store (the time of `temp_lock`); 0: it does not, and leaves
+     * times alone. */
+    _Atomic int64_t held_ns;
 };
+
+/* The lock file that keeps touching and removing apart. */
+#define STORE_USE_LOCK "prune"
+
+/* As store_touch() for PATH, whose stat is ST. */
+bool store_used(struct store *store, const char *path, const struct stat *st);
+
+/* The time of last use, in ns since 1970. */
+int64_t store_time_of(const struct stat *st);
 
 /* Puts the store's folder in front of ERR's text. Returns -1. */
 int store_fault(const struct store *store, struct error *err);
@@ -46,6 +59,9 @@ char *store_file_name(const char *name);
 
 /* Whether KIND or the like may be a folder's name: lower-case letters, digits and dashes. */
 bool store_kind_is_valid(const char *kind);
+
+/* The name that the record in the file PATH says it has; NULL where it says none. The caller's. */
+char *store_record_name(struct store *store, const char *path);
 
 /* Gives the unfinished file TEMP of tmp/, which holds SIZE bytes of DIGEST, its name among the
  * blobs; *TAKEN_OUT is false, and TEMP still there, if the blob was there already. */

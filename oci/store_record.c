@@ -149,6 +149,10 @@ int store_record_get(struct store *store, const char *kind, const char *name, st
     AUTO(buf_release) struct buf bytes = BUF_INIT(0);
     struct record record = {0};
     bool found = false;
+    if (!store_touch(store, path)) {
+        *found_out = false;
+        return 0;
+    }
     if (record_read(store, path, &bytes, &record, &found, err) != 0) {
         return -1;
     }
@@ -173,6 +177,24 @@ int store_record_remove(struct store *store, const char *kind, const char *name,
         return store_fault(store, err);
     }
     return 0;
+}
+
+char *store_record_name(struct store *store, const char *path)
+{
+    char head[HEADER_MAX + LIMIT_PATH_BYTES + 1];
+    AUTO(fd_closep) int fd = openat(store->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ssize_t len = fd >= 0 ? pread(fd, head, sizeof head - 1, 0) : -1;
+    size_t name_len = 0;
+    if (len <= 0) {
+        return NULL;
+    }
+    head[len] = '\0';
+    const char *name = strchr(head, '\n');
+    if (sscanf(head, RECORD_MAGIC "%*64[0-9a-f] %10zu ", &name_len) != 1 || !name ||
+        name_len > (size_t)(head + len - name - 1)) {
+        return NULL;
+    }
+    return mem_strndup(name + 1, name_len);
 }
 
 static void dir_closep(DIR **dir)

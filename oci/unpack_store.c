@@ -96,6 +96,7 @@ int unpack_find(struct store *store, const char *folder, bool *found_out, struct
 {
     int64_t ignored = 0;
     struct stat st;
+    store_touch(store, folder);
     if (read_stamp(store, folder, &ignored, found_out, err) != 0) {
         return -1;
     }
