@@ -1,4 +1,3 @@
-#include <archive.h>
 #include <curl/curl.h>
 #include <git2.h>
 #include <jansson.h>
@@ -13,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/version.h"
+#include "oci/archive_library.h"
 
 static const struct option_table table = {
     .command = "version",
@@ -28,7 +28,13 @@ static void print_versions(void)
     int patch = 0;
     const struct scmp_version *seccomp = seccomp_version();
     printf("slipway %s\n", SLIPWAY_VERSION);
-    printf("libarchive %s\n", archive_version_details() + sizeof "libarchive " - 1);
+    const struct archive_library *archive = NULL;
+    struct error missing = {0};
+    if (archive_library_get(&archive, &missing) == 0) {
+        printf("libarchive %s\n", archive->version_details() + sizeof "libarchive " - 1);
+    } else {
+        printf("libarchive (%s)\n", missing.text);
+    }
     printf("libcurl %s\n", curl_version() + sizeof "libcurl/" - 1);
     printf("libdeflate %s\n", LIBDEFLATE_VERSION_STRING);
     git_libgit2_version(&major, &minor, &patch);

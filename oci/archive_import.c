@@ -1,7 +1,5 @@
 #include "oci/archive_import.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,12 +12,14 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/path.h"
+#include "oci/archive_library.h"
 #include "oci/store_internal.h"
 
 enum { CHUNK = 128 * 1024, FILES_MAX = 100000, LINKS_MAX = 16 };
 
 /* libarchive's callbacks and our streams. */
 struct tar_input {
+    const struct archive_library *lib;
     struct archive *archive;
     struct reader *in;
     const char *name;
@@ -30,7 +30,9 @@ struct tar_input {
 static void tar_input_freep(struct tar_input **t)
 {
     if (*t) {
-        archive_read_free((*t)->archive);
+        if ((*t)->archive) {
+            (*t)->lib->read_free((*t)->archive);
+        }
         reader_freep(&(*t)->in);
         free(*t);
     }
@@ -42,7 +44,7 @@ static la_ssize_t give(struct archive *archive, void *ctx, const void **data)
     struct tar_input *t = ctx;
     size_t got = 0;
     if (reader_read(t->in, t->chunk, sizeof t->chunk, &got, &t->read_err) != 0) {
-        archive_set_error(archive, EIO, "%s", t->read_err.text);
+        t->lib->set_error(archive, EIO, "%s", t->read_err.text);
         return -1;
     }
     *data = t->chunk;
@@ -55,24 +57,27 @@ static int damaged(struct tar_input *t, struct error *err)
         *err = t->read_err;
         return -1;
     }
-    const char *text = archive_error_string(t->archive);
+    const char *text = t->lib->error_string(t->archive);
     return error_set(err, ERR_USAGE, "'%s' is no tar archive or is damaged: %s", t->name,
                      text ? text : "unexpected end");
 }
 
 static int open_tar(struct tar_input *t, struct error *err)
 {
-    t->archive = archive_read_new();
+    if (archive_library_get(&t->lib, err) != 0) {
+        return -1;
+    }
+    t->archive = t->lib->read_new();
     if (!t->archive) {
         abort();
     }
     /* Only filters that libarchive has within itself: others would start programs. */
-    archive_read_support_filter_gzip(t->archive);
-    archive_read_support_filter_zstd(t->archive);
-    archive_read_support_filter_xz(t->archive);
-    archive_read_support_filter_bzip2(t->archive);
-    archive_read_support_format_tar(t->archive);
-    if (archive_read_open(t->archive, t, NULL, give, NULL) != ARCHIVE_OK) {
+    t->lib->read_support_filter_gzip(t->archive);
+    t->lib->read_support_filter_zstd(t->archive);
+    t->lib->read_support_filter_xz(t->archive);
+    t->lib->read_support_filter_bzip2(t->archive);
+    t->lib->read_support_format_tar(t->archive);
+    if (t->lib->read_open(t->archive, t, NULL, give, NULL) != ARCHIVE_OK) {
         return damaged(t, err);
     }
     return 0;
@@ -90,7 +95,7 @@ static int copy_content(struct tar_input *t, struct import *import, struct impor
         return store_fault(import->store, err);
     }
     for (;;) {
-        la_ssize_t got = archive_read_data(t->archive, chunk, CHUNK);
+        la_ssize_t got = t->lib->read_data(t->archive, chunk, CHUNK);
         if (got < 0) {
             return damaged(t, err);
         }
@@ -128,22 +133,22 @@ static struct import_file *add_file(struct import *import, const char *name)
 static int take_entry(struct tar_input *t, struct import *import, struct archive_entry *entry,
                       struct error *err)
 {
-    const char *name = archive_entry_pathname(entry);
-    const char *hard = archive_entry_hardlink(entry);
-    const char *soft = archive_entry_symlink(entry);
+    const char *name = t->lib->entry_pathname(entry);
+    const char *hard = t->lib->entry_hardlink(entry);
+    const char *soft = t->lib->entry_symlink(entry);
     if (!name || strlen(name) > LIMIT_PATH_BYTES) {
         return 0; /* no name that an image's documents could have */
     }
     if (import->len == FILES_MAX) {
         return error_set(err, ERR_USAGE, "'%s' has more than %d files", t->name, FILES_MAX);
     }
-    if (hard || (soft && archive_entry_filetype(entry) == AE_IFLNK)) {
+    if (hard || (soft && t->lib->entry_filetype(entry) == AE_IFLNK)) {
         struct import_file *file = add_file(import, name);
         AUTO(mem_freep) char *parent = path_parent(file->name);
         file->link = hard ? path_clean(hard) : path_join(parent, soft);
         return 0;
     }
-    if (archive_entry_filetype(entry) != AE_IFREG) {
+    if (t->lib->entry_filetype(entry) != AE_IFREG) {
         return 0;
     }
     AUTO(mem_freep) char *temp = NULL;
@@ -214,7 +219,7 @@ int import_archive(struct store *store, struct reader *in, const char *name, str
     }
     for (;;) {
         struct archive_entry *entry = NULL;
-        int status = archive_read_next_header(t->archive, &entry);
+        int status = t->lib->read_next_header(t->archive, &entry);
         if (status == ARCHIVE_EOF) {
             break;
         }

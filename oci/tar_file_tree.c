@@ -2,7 +2,6 @@
  * A user's archive as a tree (ADD). What it is, its first bytes say, as in BuildKit: a known
  * compression or none, and then a valid tar header; anything else is a plain file.
  */
-#include <archive.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "oci/archive_library.h"
 #include "oci/content_range.h"
 #include "oci/layer.h"
 #include "oci/store.h"
@@ -25,6 +25,7 @@
 struct archive_reader {
     struct reader base;
     struct reader *in;
+    const struct archive_library *lib;
     struct archive *archive;
     struct error error; /* of `in` */
     char buffer[64 * 1024];
@@ -35,7 +36,7 @@ static la_ssize_t archive_in(struct archive *a, void *arg, const void **data)
     struct archive_reader *r = arg;
     size_t got = 0;
     if (reader_read(r->in, r->buffer, sizeof r->buffer, &got, &r->error) != 0) {
-        archive_set_error(a, EIO, "read");
+        r->lib->set_error(a, EIO, "read");
         return -1;
     }
     *data = r->buffer;
@@ -48,7 +49,7 @@ static int archive_fault(struct archive_reader *r, struct error *err)
         *err = r->error;
         return -1;
     }
-    const char *words = archive_error_string(r->archive);
+    const char *words = r->lib->error_string(r->archive);
     return error_set(err, ERR_STEP, "corrupt compressed data: %s", words ? words : "unknown");
 }
 
@@ -56,7 +57,7 @@ static int archive_reader_read(struct reader *base, void *data, size_t cap, size
                                struct error *err)
 {
     struct archive_reader *r = (struct archive_reader *)base;
-    la_ssize_t got = archive_read_data(r->archive, data, cap);
+    la_ssize_t got = r->lib->read_data(r->archive, data, cap);
     if (got < 0) {
         return archive_fault(r, err);
     }
@@ -67,7 +68,9 @@ static int archive_reader_read(struct reader *base, void *data, size_t cap, size
 static void archive_reader_free(struct reader *base)
 {
     struct archive_reader *r = (struct archive_reader *)base;
-    archive_read_free(r->archive);
+    if (r->archive) {
+        r->lib->read_free(r->archive);
+    }
     reader_freep(&r->in);
     free(r);
 }
@@ -79,14 +82,17 @@ static int archive_reader(struct reader *in, struct reader **out, struct error *
     struct archive_reader *r = mem_calloc(1, sizeof *r);
     r->base.ops = &ops;
     r->in = in;
-    r->archive = archive_read_new();
     AUTO(reader_freep) struct reader *owner = &r->base;
-    archive_read_support_filter_bzip2(r->archive);
-    archive_read_support_filter_xz(r->archive);
-    archive_read_support_format_raw(r->archive);
+    if (archive_library_get(&r->lib, err) != 0) {
+        return -1;
+    }
+    r->archive = r->lib->read_new();
+    r->lib->read_support_filter_bzip2(r->archive);
+    r->lib->read_support_filter_xz(r->archive);
+    r->lib->read_support_format_raw(r->archive);
     struct archive_entry *entry = NULL;
-    if (archive_read_open(r->archive, r, NULL, archive_in, NULL) != ARCHIVE_OK ||
-        archive_read_next_header(r->archive, &entry) != ARCHIVE_OK) {
+    if (r->lib->read_open(r->archive, r, NULL, archive_in, NULL) != ARCHIVE_OK ||
+        r->lib->read_next_header(r->archive, &entry) != ARCHIVE_OK) {
         return archive_fault(r, err);
     }
     *out = MEM_STEAL(owner);
