@@ -20,7 +20,7 @@ struct journey {
     time_t skew;       /* what the service's clock is ahead of ours */
     bool skew_learnt;  /* at most once */
     bool keys_renewed; /* at most once */
-    unsigned retries;
+    struct http_trouble trouble;
     char *code;  /* of the last refusal */
     char *words; /* its message */
 };
@@ -151,7 +151,7 @@ static int try_again(struct journey *j, const struct http_response *response, bo
 {
     *again_out = false;
     if (is_throttled(j)) {
-        return http_back_off(j->client, j->retries++, response, again_out, err);
+        return http_back_off(j->client, &j->trouble, response, again_out, err);
     }
     if (is_clock_wrong(j)) {
         *again_out = learn_skew(j, response);

@@ -119,7 +119,8 @@ static int ask(const struct aws_search *search, const struct http_request *reque
                const struct sigv4_request *sign, const struct aws_keys *keys,
                struct http_response *response, struct error *err)
 {
-    for (unsigned retry = 0;; retry++) {
+    struct http_trouble trouble = {0};
+    for (;;) {
         AUTO(strlist_release) struct strlist headers = {0};
         struct http_request signed_request = *request;
         bool again = false;
@@ -132,7 +133,7 @@ static int ask(const struct aws_search *search, const struct http_request *reque
             return -1;
         }
         if (may_pass(response) &&
-            http_back_off(search->client, retry, response, &again, err) != 0) {
+            http_back_off(search->client, &trouble, response, &again, err) != 0) {
             return -1;
         }
         if (!again) {

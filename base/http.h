@@ -8,11 +8,12 @@
  * status http_check(&request, &response, err)                  0: its status is 2xx
  *
  * A client may be used by many threads at once; connections are kept alive and reused. Retries
- * (connection failures, 408, 429, 5xx; exponential back-off with jitter, Retry-After), redirects,
- * timeouts by lack of progress, limits and the wish to stop (base/cancel.h) are handled inside. A
- * download into a sink that breaks is resumed with Range. Proxies come from the environment as with
- * curl. TLS is always verified. Messages never contain user info, signatures or tokens. Whether a
- * socket may be opened at all is the callers' to decide.
+ * (connection failures, 408, 425, 429, 5xx; exponential back-off with full jitter, Retry-After) go
+ * on for a budget of time in which nothing gets further. Redirects, timeouts by lack of progress,
+ * limits and the wish to stop (base/cancel.h) are handled inside. A download into a sink that
+ * breaks is resumed with Range, or begins anew where the server cannot. Proxies come from the
+ * environment as with curl. TLS is always verified. Messages never contain user info, signatures or
+ * tokens. Whether a socket may be opened at all is the callers' to decide.
  */
 #ifndef SLIPWAY_BASE_HTTP_H
 #define SLIPWAY_BASE_HTTP_H
@@ -27,6 +28,7 @@
 #include "base/strlist.h"
 
 struct http_client;
+struct event_sink;
 
 enum { HTTP_NO_RETRIES = -1 };
 
@@ -34,9 +36,19 @@ struct http_options {
     const char *user_agent;             /* NULL: "slipway" */
     const struct strlist *certificates; /* HOST[:PORT]=FILE: PEM files trusted for that host besides
                                            the system's; NULL: none; copied */
-    int retries; /* after the first attempt; 0: the default (5), HTTP_NO_RETRIES: none */
-    unsigned retry_delay_ms; /* before the first retry, doubled each time; 0: the default (500) */
-    unsigned timeout_ms;     /* without any progress; 0: the default (60,000) */
+    const struct strlist *client_certificates; /* HOST[:PORT]=FILE: PEM files with a certificate and
+                                                  its key, shown to that host; NULL: none; copied */
+    int retries; /* after the first attempt; 0: as many as fit into the budget, HTTP_NO_RETRIES:
+                    none */
+    unsigned retry_delay_ms; /* the longest wait before the first retry, doubled each time; 0: the
+                                default (500) */
+    unsigned timeout_ms; /* of one attempt without any progress; 0: the default (30,000) or half the
+                            budget, whichever is less */
+    unsigned budget_ms;  /* of all attempts in which nothing gets further, and the waits between
+                            them; 0: the default (300,000). A host that never accepted a connection
+                            gets 20 seconds of it, a name that is not found 8, unless `retries` is
+                            given */
+    struct event_sink *events; /* told about long waits; NULL: nobody */
     const atomic_bool *stop; /* once true, all requests end with ERR_CANCELLED; NULL: none; borrowed
                                 as long as the client lives */
 };
@@ -56,6 +68,15 @@ struct http_sink {
     int (*restart)(struct http_sink *sink, struct error *err);
 };
 
+/* What went wrong since something last got further. Zero-initialised; several requests that serve
+ * one purpose may share one, and so one budget. */
+struct http_trouble {
+    unsigned retries;
+    unsigned unanswered;     /* times that a request was taken and never answered */
+    uint64_t spent_ms;       /* in vain, waiting included */
+    const atomic_bool *stop; /* ends a wait with ERR_CANCELLED; NULL: none */
+};
+
 /* All pointers are borrowed for the call. */
 struct http_request {
     const char *method; /* NULL: GET */
@@ -72,10 +93,15 @@ struct http_request {
     uint64_t body_offset;
     uint64_t body_size;
     struct http_sink *sink; /* NULL: the body goes into the response */
+    uint64_t sink_size; /* bytes that the sink is to get, 0: unknown; an answer that ends before is
+                           a broken one */
     size_t max_body; /* most bytes of a 2xx body in the response (0: LIMIT_JSON_BYTES); a longer one
                         is ERR_REMOTE */
     int retries;     /* 0: the client's, HTTP_NO_RETRIES: a single attempt */
-    unsigned timeout_ms;         /* 0: the client's */
+    struct http_trouble *trouble; /* kept up to date; NULL: the request's own */
+    uint64_t server_work; /* bytes that the server may have to hash and move before it answers,
+                             besides the body: it gets more time */
+    unsigned timeout_ms;  /* 0: the client's */
     unsigned connect_timeout_ms; /* 0: 30,000 or timeout_ms, whichever is less */
     bool immutable; /* what the URL names never changes (a blob): a broken download may be resumed
                        without an ETag */
@@ -111,11 +137,11 @@ const char *http_header_next(const struct http_response *response, const char *n
 int http_perform(struct http_client *client, const struct http_request *request,
                  struct http_response *response, struct error *err);
 
-/* For callers whose retries are more than the same request once more: waits as http_perform would
- * before retry number RETRY (from 0; RESPONSE: the last answer, may be NULL). *AGAIN_OUT is false
- * where the client's retries are used up. */
-int http_back_off(struct http_client *client, unsigned retry, const struct http_response *response,
-                  bool *again_out, struct error *err);
+/* For callers whose retries are more than the same request once more: counts a retry in TROUBLE and
+ * waits as http_perform would (RESPONSE: the last answer, may be NULL). *AGAIN_OUT is false where
+ * the client's retries or its budget are used up. */
+int http_back_off(struct http_client *client, struct http_trouble *trouble,
+                  const struct http_response *response, bool *again_out, struct error *err);
 
 /* Whether a request that ended with this status (0: without an answer) may go better next time. */
 bool http_is_transient(int status);

@@ -1,11 +1,12 @@
 /*
  * What the files of the HTTP client share: one exchange (http_transfer.c), when to try again
- * (http_retry.c).
+ * (http_retry.c), whom to trust (http_trust.c).
  */
 #ifndef SLIPWAY_BASE_HTTP_INTERNAL_H
 #define SLIPWAY_BASE_HTTP_INTERNAL_H
 
 #include <curl/curl.h>
+#include <pthread.h>
 #include <stdint.h>
 
 #include "base/http.h"
@@ -18,12 +19,63 @@ struct http_session {
         *origin; /* of the last request, so that the next one to it gets this session; NULL: none */
 };
 
+/* What is said of one host's certificates. */
+struct host_trust {
+    char *host;     /* HOST or HOST:PORT */
+    struct buf pem; /* trusted there; empty: what the system trusts */
+    char *client;   /* file with the certificate and key to show; NULL: none */
+};
+
+/* All hosts of which something is said. */
+struct trust {
+    struct host_trust *hosts;
+    size_t len;
+};
+void trust_release(struct trust *trust);
+
+/* Reads HOST=FILE (CLIENT: the certificate to show, else one to trust). ERR_USAGE. */
+int trust_add(struct trust *trust, const char *entry, bool client, struct error *err);
+
+/* What is said of URL's host, NULL: nothing. */
+const struct host_trust *trust_find(const struct trust *trust, const char *url);
+
+enum { IDLE_SESSIONS = 16 };
+
+struct http_client {
+    char *user_agent;
+    int retries;
+    unsigned retry_delay_ms;
+    unsigned timeout_ms;
+    unsigned budget_ms;
+    struct event_sink *events;
+    const atomic_bool *stop; /* NULL: none */
+    struct trust trust;
+    struct strlist reached; /* hosts that accepted a connection; behind `lock` */
+    CURLSH *share;
+    pthread_mutex_t share_locks[CURL_LOCK_DATA_LAST];
+    pthread_mutex_t lock;
+    struct http_session *idle[IDLE_SESSIONS];
+    size_t idle_len;
+};
+
+/* An idle session, best one that has a connection to URL's host already; else a new one. */
+struct http_session *http_session_take(struct http_client *client, const char *url);
+/* Keeps SESSION for the next one who wants it. */
+void http_session_give(struct http_client *client, struct http_session *session);
+/* Closes its connections. NULL is fine. */
+void http_session_free(struct http_session *session);
+
 /* How one exchange ended. */
 struct http_outcome {
     CURLcode curl;         /* CURLE_OK: an answer is there */
     bool timed_out;        /* no progress for too long */
     bool connected;        /* a connection was established */
     bool refused_by_proxy; /* it will not open a tunnel */
+    bool bad_range;        /* another part came than the one that was asked for */
+    bool unanswered;       /* timed out when everything was sent */
+    unsigned elapsed_ms;   /* from the beginning to the end */
+    unsigned idle_ms;      /* since something last moved */
+    uint64_t moved;        /* bytes of bodies, both ways */
     bool local_failure; /* ERR is final: the sink failed, a limit was passed, or we are to stop */
     char text[CURL_ERROR_SIZE]; /* curl's words */
 };
@@ -36,8 +88,7 @@ struct http_exchange {
     bool plain; /* after a redirect that changed the method: no body */
     bool send_authorization;
     CURLSH *share;
-    const char *ca_blob; /* PEM text trusted here, NULL: the system's */
-    size_t ca_blob_len;
+    const struct host_trust *trust; /* NULL: as the system has it */
     const char *user_agent;
     unsigned timeout_ms;
     uint64_t resume_from;    /* > 0: ask for Range: bytes=N- */
@@ -57,13 +108,13 @@ bool http_status_is_transient(int status);
 /* Whether a failed exchange may go better next time. */
 bool http_outcome_is_transient(const struct http_outcome *outcome);
 
-/* Milliseconds to wait before retry number RETRY (from 0): exponential with jitter, or what
- * Retry-After says. *TOO_LONG_OUT: the server asks for more patience than we have. */
-unsigned http_retry_delay(unsigned retry, unsigned base_ms, const struct http_response *response,
-                          bool *too_long_out);
+/* Milliseconds to wait before retry number RETRY (from 0): exponential with full jitter, or what
+ * Retry-After says, but not less. */
+uint64_t http_retry_delay(unsigned retry, unsigned base_ms, const struct http_response *response);
 
-/* Sleeps, ERR_CANCELLED where we are to stop. */
-int http_sleep(unsigned delay_ms, struct error *err);
+/* Sleeps; ERR_CANCELLED where we are to stop, also by STOP or OTHER_STOP (may be NULL). */
+int http_sleep(unsigned delay_ms, const atomic_bool *stop, const atomic_bool *other_stop,
+               struct error *err);
 
 /* Seconds of a Retry-After value (a number or an HTTP date), -1 if it is neither. */
 long http_parse_retry_after(const char *value);

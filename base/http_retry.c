@@ -9,18 +9,24 @@
 #include "base/http_internal.h"
 
 enum {
-    MAX_DELAY_MS = 30 * 1000,
-    MAX_RETRY_AFTER_S = 120, /* a build that sleeps longer looks dead */
+    MAX_DELAY_MS = 20 * 1000,
 };
 
 bool http_status_is_transient(int status)
 {
-    return status == 408 || status == 429 || (status >= 500 && status != 501 && status != 505);
+    return status == 408 || status == 425 || status == 429 ||
+           (status >= 500 && status != 501 && status != 505);
+}
+
+/* TLS spoken to a server that speaks none: the same next time. */
+static bool is_no_tls(const char *text)
+{
+    return strstr(text, "wrong version number") || strstr(text, "packet length too long");
 }
 
 bool http_outcome_is_transient(const struct http_outcome *outcome)
 {
-    if (outcome->timed_out) {
+    if (outcome->timed_out || outcome->bad_range) {
         return true;
     }
     if (outcome->refused_by_proxy) {
@@ -35,10 +41,17 @@ bool http_outcome_is_transient(const struct http_outcome *outcome)
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
     case CURLE_PARTIAL_FILE:
-    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SEND_FAIL_REWIND:
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_PROXY:
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
         return true;
+    case CURLE_SSL_CONNECT_ERROR:
+        return !is_no_tls(outcome->text);
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        /* Bytes that are no HTTP. */
+        return outcome->connected;
     default:
         return false;
     }
@@ -60,26 +73,20 @@ long http_parse_retry_after(const char *value)
     return when > now ? (long)(when - now) : 0;
 }
 
-/* Between half and all of DELAY, so that many clients do not come back at the same moment. */
+/* Anything up to DELAY, so that many clients do not come back at the same moment. */
 static unsigned jitter(unsigned delay)
 {
     unsigned random = 0;
     if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random) {
         random = (unsigned)clock();
     }
-    return delay / 2 + random % (delay / 2 + 1);
+    return random % (delay + 1);
 }
 
-unsigned http_retry_delay(unsigned retry, unsigned base_ms, const struct http_response *response,
-                          bool *too_long_out)
+uint64_t http_retry_delay(unsigned retry, unsigned base_ms, const struct http_response *response)
 {
-    *too_long_out = false;
     const char *after = response ? http_header(response, "Retry-After") : NULL;
     long seconds = after ? http_parse_retry_after(after) : -1;
-    if (seconds > MAX_RETRY_AFTER_S) {
-        *too_long_out = true;
-        return 0;
-    }
     uint64_t delay = base_ms;
     for (unsigned i = 0; i < retry && delay < MAX_DELAY_MS; i++) {
         delay *= 2;
@@ -87,7 +94,7 @@ unsigned http_retry_delay(unsigned retry, unsigned base_ms, const struct http_re
     unsigned backoff = jitter(delay < MAX_DELAY_MS ? (unsigned)delay : MAX_DELAY_MS);
     if (seconds >= 0) {
         /* Never earlier than asked for, and not all at once. */
-        return (unsigned)seconds * 1000 + backoff / 4;
+        return (uint64_t)seconds * 1000 + backoff / 4;
     }
     return backoff;
 }
@@ -99,18 +106,21 @@ static int64_t now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-int http_sleep(unsigned delay_ms, struct error *err)
+int http_sleep(unsigned delay_ms, const atomic_bool *stop, const atomic_bool *other_stop,
+               struct error *err)
 {
     int64_t until = now_ms() + delay_ms;
     for (;;) {
-        if (cancel_requested()) {
+        bool stopped = (stop && atomic_load(stop)) || (other_stop && atomic_load(other_stop));
+        if (stopped || cancel_requested()) {
             return cancel_error(err);
         }
         int64_t left = until - now_ms();
         if (left <= 0) {
             return 0;
         }
+        int64_t nap = (stop || other_stop) && left > 50 ? 50 : left;
         struct pollfd wake = {.fd = cancel_fd(), .events = POLLIN};
-        poll(&wake, 1, (int)left);
+        poll(&wake, 1, (int)nap);
     }
 }

@@ -16,8 +16,9 @@ enum {
     ERROR_BODY_ABANDON = 1024 * 1024, /* from here on it is cheaper to hang up */
     EXPECT_FROM =
         1024 * 1024, /* larger bodies wait for 100-continue: they may be refused or redirected */
-    BIG_BODY = 8 * 1024 *
-               1024, /* after so much the server may hash and move for a while before it answers */
+    WORK_BYTES_PER_MS = 4 * 1024, /* what a slow server hashes and moves before it answers */
+    WORK_MAX_TIMES = 5,           /* the timeout, however much it is */
+    MOVED_MIN = 1024, /* fewer bytes are no progress: one byte now and then must not keep us */
     CONNECT_TIMEOUT_MS = 30 * 1000,
     PROGRESS_MS = 100,
 };
@@ -35,7 +36,9 @@ struct transfer {
     bool body_started; /* the sink was told where this body begins */
     uint64_t sent;     /* position in the request's body */
     uint64_t body_len;
+    int64_t started_at;
     int64_t moved_at; /* when something last moved */
+    size_t moving;    /* bytes since then */
     curl_off_t last_down;
     curl_off_t last_up;
     int64_t progress_at;
@@ -57,6 +60,16 @@ static enum error_code code_of(const struct transfer *t)
 {
     enum error_code code = t->exchange->request->code;
     return code != ERR_NONE ? code : ERR_REMOTE;
+}
+
+/* LEN bytes came or went. */
+static void touch(struct transfer *t, size_t len)
+{
+    t->moving += len;
+    if (t->moving >= MOVED_MIN) {
+        t->moving = 0;
+        t->moved_at = now_ms();
+    }
 }
 
 /* Ends the exchange with an error that no retry mends. */
@@ -85,7 +98,10 @@ static size_t on_header(char *data, size_t size, size_t count, void *ctx)
 {
     struct transfer *t = ctx;
     size_t len = size * count;
-    t->moved_at = now_ms();
+    if (t->header_bytes == 0) {
+        t->moving = MOVED_MIN;
+    }
+    touch(t, len);
     t->header_bytes += len;
     if (t->header_bytes > LIMIT_HTTP_HEADER_BYTES) {
         fail(t, "the answer's headers are longer than", LIMIT_HTTP_HEADER_BYTES);
@@ -127,11 +143,8 @@ static int begin_body(struct transfer *t)
         return 0;
     }
     if (t->response->status == 206) {
-        AUTO(mem_freep) char *url = http_redact_url(t->exchange->url);
-        t->outcome->local_failure = true;
-        return error_set(t->err, code_of(t),
-                         "%s %s: the answer's Content-Range is not what was asked for",
-                         t->exchange->method, url);
+        t->outcome->bad_range = true;
+        return -1;
     }
     struct http_sink *sink = t->exchange->request->sink;
     *have = 0;
@@ -246,9 +259,11 @@ static int on_progress(void *ctx, curl_off_t total_down, curl_off_t down, curl_o
     (void)total_up;
     struct transfer *t = ctx;
     if (down != t->last_down || up != t->last_up) {
+        /* curl counts anew after a challenge or a 417. */
+        touch(t, down > t->last_down ? (size_t)(down - t->last_down) : 0);
+        touch(t, up > t->last_up ? (size_t)(up - t->last_up) : 0);
         t->last_down = down;
         t->last_up = up;
-        t->moved_at = now_ms();
         tell(t, false);
     }
     return 0;
@@ -351,9 +366,14 @@ static void set_proxy(CURL *easy, const struct http_exchange *x)
 static void set_tls(CURL *easy, const struct http_exchange *x)
 {
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (x->ca_blob) {
+    const struct host_trust *trust = x->trust;
+    if (trust && trust->client) {
+        curl_easy_setopt(easy, CURLOPT_SSLCERT, trust->client);
+        curl_easy_setopt(easy, CURLOPT_SSLKEY, trust->client);
+    }
+    if (trust && trust->pem.len > 0) {
         struct curl_blob blob = {
-            .data = (void *)x->ca_blob, .len = x->ca_blob_len, .flags = CURL_BLOB_NOCOPY};
+            .data = trust->pem.data, .len = trust->pem.len, .flags = CURL_BLOB_NOCOPY};
         curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
         return;
     }
@@ -406,13 +426,21 @@ static void set_options(CURL *easy, struct transfer *t)
     set_tls(easy, x);
 }
 
+/* Everything was sent, and the answer is not there. */
+static bool is_waiting(const struct transfer *t)
+{
+    return t->sent == t->body_len && t->header_bytes == 0 && t->last_up >= (curl_off_t)t->body_len;
+}
+
 static bool stalled(const struct transfer *t)
 {
-    int64_t patience = t->exchange->timeout_ms;
-    if (t->body_len >= BIG_BODY && t->sent == t->body_len) {
-        patience *= 5;
+    uint64_t patience = t->exchange->timeout_ms;
+    if (is_waiting(t)) {
+        uint64_t most = patience * WORK_MAX_TIMES;
+        patience += (t->body_len + t->exchange->request->server_work) / WORK_BYTES_PER_MS;
+        patience = patience < most ? patience : most;
     }
-    return now_ms() - t->moved_at > patience;
+    return (uint64_t)(now_ms() - t->moved_at) > patience;
 }
 
 static bool is_stopped(const struct http_exchange *x)
@@ -447,6 +475,7 @@ static bool run(struct http_session *session, struct transfer *t)
         }
         if (stalled(t)) {
             t->outcome->timed_out = true;
+            t->outcome->unanswered = is_waiting(t);
             return false;
         }
         struct curl_waitfd wake = {.fd = cancel_fd(), .events = CURL_WAIT_POLLIN};
@@ -469,7 +498,10 @@ static void read_result(struct http_session *session, struct transfer *t)
     }
     /* A server that answers before it has read everything and hangs up has answered all the same.
      */
-    if (t->outcome->curl == CURLE_SEND_ERROR && t->response->status >= 400) {
+    CURLcode curl = t->outcome->curl;
+    bool hung_up =
+        curl == CURLE_SEND_ERROR || curl == CURLE_RECV_ERROR || curl == CURLE_PARTIAL_FILE;
+    if (hung_up && t->response->status >= 400) {
         t->outcome->curl = CURLE_OK;
     }
 }
@@ -483,7 +515,8 @@ int http_transfer(struct http_session *session, const struct http_exchange *exch
                          .response = response,
                          .outcome = outcome,
                          .err = err,
-                         .moved_at = now_ms()};
+                         .started_at = now_ms()};
+    t.moved_at = t.started_at;
     t.max_body = exchange->request->max_body ? exchange->request->max_body : LIMIT_JSON_BYTES;
     set_options(session->easy, &t);
     AUTO(slist_freep) struct curl_slist *headers = make_headers(&t);
@@ -497,7 +530,10 @@ int http_transfer(struct http_session *session, const struct http_exchange *exch
     curl_easy_getinfo(session->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
     curl_easy_getinfo(session->easy, CURLINFO_CONNECT_TIME_T, &connected_at);
     outcome->refused_by_proxy = connect_status >= 400 && connect_status < 500;
-    outcome->connected = connected_at > 0;
+    outcome->connected = connected_at > 0 || t.header_bytes > 0 || t.last_up > 0;
+    outcome->elapsed_ms = (unsigned)(now_ms() - t.started_at);
+    outcome->idle_ms = (unsigned)(now_ms() - t.moved_at);
+    outcome->moved = (uint64_t)t.last_up + (uint64_t)t.last_down;
     curl_multi_remove_handle(session->multi, session->easy);
     /* The buffer for words is the caller's and may go away before the handle. */
     curl_easy_setopt(session->easy, CURLOPT_ERRORBUFFER, NULL);

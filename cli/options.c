@@ -1,5 +1,6 @@
 #include "cli/options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -45,6 +46,46 @@ int options_number(const char *value, unsigned max, unsigned *out, struct error 
         return error_set(err, ERR_USAGE, "'%s' is no number from 0 to %u", value, max);
     }
     *out = (unsigned)number;
+    return 0;
+}
+
+/* Milliseconds of the unit that *TEXT begins with, which is passed over; 0: it is none. */
+static double unit_ms(const char **text)
+{
+    static const struct {
+        const char *name;
+        double ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60e3}, {"h", 3600e3}};
+    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+        size_t len = strlen(units[i].name);
+        if (strncmp(*text, units[i].name, len) == 0) {
+            *text += len;
+            return units[i].ms;
+        }
+    }
+    return 0;
+}
+
+int options_duration(const char *value, unsigned *ms_out, struct error *err)
+{
+    double sum = 0;
+    bool bare = value[strspn(value, "0123456789.")] == '\0';
+    const char *p = value;
+    bool good = *p != '\0';
+    while (good && *p) {
+        char *end = NULL;
+        double number = isdigit((unsigned char)*p) || *p == '.' ? strtod(p, &end) : -1;
+        const char *rest = end ? end : p;
+        double unit = bare ? 1000 : unit_ms(&rest);
+        /* strtod knows more than decimals. */
+        good = number >= 0 && rest > p && unit > 0 && strspn(p, "0123456789.") == (size_t)(end - p);
+        sum += number * unit;
+        p = rest;
+    }
+    if (!good || !(sum >= 1 && sum <= 24 * 3600e3)) {
+        return error_set(err, ERR_USAGE, "'%s' is no time from 1ms to 24h, as 30s or 2m", value);
+    }
+    *ms_out = (unsigned)sum;
     return 0;
 }
 

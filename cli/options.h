@@ -85,6 +85,10 @@ int options_bool(const char *value, bool *out, struct error *err);
 /* Reads a decimal number of at most MAX. */
 int options_number(const char *value, unsigned max, unsigned *out, struct error *err);
 
+/* Reads a time as Go writes it ("1m30s", "500ms", "1.5h"), or a bare number of seconds, into
+ * milliseconds: from 1 ms to 24 hours. */
+int options_duration(const char *value, unsigned *ms_out, struct error *err);
+
 /* Splits "key=value,key=value" as docker's CSV does (a field may stand in double quotes) and hands
  * each field to TAKE; a field without "=" comes with VALUE NULL. */
 int options_fields(const char *text,

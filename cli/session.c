@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/http.h"
 #include "base/memory.h"
 #include "cli/version.h"
 
@@ -12,6 +13,7 @@ void session_options_release(struct session_options *options)
 {
     strlist_release(&options->insecure);
     strlist_release(&options->certificates);
+    strlist_release(&options->client_certificates);
     strlist_release(&options->registry_map);
 }
 
@@ -20,18 +22,19 @@ static int parse_progress(void *member, const char *value, struct error *err)
     return progress_parse(value, member, err);
 }
 
-/* 0 would mean the default. */
 static int parse_retries(void *member, const char *value, struct error *err)
 {
     unsigned count = 0;
-    if (options_number(value, 100, &count, err) != 0) {
+    if (options_number(value, 1000, &count, err) != 0) {
         return -1;
     }
-    if (count == 0) {
-        return error_set(err, ERR_USAGE, "at least 1");
-    }
-    *(unsigned *)member = count;
+    *(int *)member = count == 0 ? HTTP_NO_RETRIES : (int)count;
     return 0;
+}
+
+static int parse_duration(void *member, const char *value, struct error *err)
+{
+    return options_duration(value, member, err);
 }
 
 static int parse_map(void *member, const char *value, struct error *err)
@@ -87,15 +90,30 @@ static const struct option_spec specs[] = {
      .offset = offsetof(struct session_options, insecure)},
     {.name = "registry-certificate",
      .argument = "H=PEM",
-     .help = "trust the certificates in file PEM for host H",
+     .help = "trust PEM for host H (--client-certificate H=PEM: show it one)",
      .kind = OPTION_LIST,
      .offset = offsetof(struct session_options, certificates)},
+    {.name = "client-certificate",
+     .argument = "H=PEM",
+     .kind = OPTION_LIST,
+     .offset = offsetof(struct session_options, client_certificates)},
     {.name = "retry",
      .argument = "N",
-     .help = "try a failing transfer again, at most N times",
+     .help = "try again at most N times, first after at most --retry-delay TIME (500ms)",
      .kind = OPTION_CALL,
      .offset = offsetof(struct session_options, retries),
      .parse = parse_retries},
+    {.name = "retry-delay",
+     .argument = "TIME",
+     .kind = OPTION_CALL,
+     .offset = offsetof(struct session_options, retry_delay_ms),
+     .parse = parse_duration},
+    {.name = "timeout",
+     .argument = "TIME",
+     .help = "give a transfer up that gets no further for TIME (5m)",
+     .kind = OPTION_CALL,
+     .offset = offsetof(struct session_options, timeout_ms),
+     .parse = parse_duration},
     {.name = "create-repository",
      .help = "make the repository before a push where ECR lacks it",
      .kind = OPTION_FLAG,
@@ -127,9 +145,39 @@ static void export_registry_map(const struct strlist *map)
     }
 }
 
+/* What the command line does not say, the environment may. */
+static int read_environment(struct session_options *options, struct error *err)
+{
+    const struct {
+        const char *name;
+        bool given;
+        void *member;
+        int (*parse)(void *member, const char *value, struct error *err);
+    } variables[] = {
+        {"SLIPWAY_RETRY", options->retries != 0, &options->retries, parse_retries},
+        {"SLIPWAY_RETRY_DELAY", options->retry_delay_ms != 0, &options->retry_delay_ms,
+         parse_duration},
+        {"SLIPWAY_TIMEOUT", options->timeout_ms != 0, &options->timeout_ms, parse_duration},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(variables); i++) {
+        const char *value = getenv(variables[i].name);
+        if (!variables[i].given && value && *value &&
+            variables[i].parse(variables[i].member, value, err) != 0) {
+            return error_wrap(err, "%s", variables[i].name);
+        }
+    }
+    return 0;
+}
+
 int session_open(const struct session_options *options, struct session *out, struct error *err)
 {
     AUTO(session_close) struct session s = {0};
+    struct session_options patience = {.retries = options->retries,
+                                       .retry_delay_ms = options->retry_delay_ms,
+                                       .timeout_ms = options->timeout_ms};
+    if (read_environment(&patience, err) != 0) {
+        return -1;
+    }
     enum progress_mode mode = options->quiet ? PROGRESS_QUIET : options->progress;
     export_registry_map(&options->registry_map);
     s.progress = progress_new(mode, STDERR_FILENO);
@@ -141,7 +189,10 @@ int session_open(const struct session_options *options, struct session *out, str
                                         .insecure = &options->insecure,
                                         .certificates = &options->certificates,
                                         .user_agent = "slipway/" SLIPWAY_VERSION,
-                                        .retries = options->retries,
+                                        .client_certificates = &options->client_certificates,
+                                        .retries = patience.retries,
+                                        .retry_delay_ms = patience.retry_delay_ms,
+                                        .budget_ms = patience.timeout_ms,
                                         .create_repository = options->create_repository,
                                         .events = s.events};
     if (registry_open(s.store, &registry, &s.registry, err) != 0) {

@@ -20,7 +20,10 @@ struct session_options {
     struct strlist insecure;
     struct strlist certificates;
     struct strlist registry_map; /* HOST=MIRROR */
-    unsigned retries;
+    struct strlist client_certificates;
+    int retries; /* as in base/http.h; 0: not given */
+    unsigned retry_delay_ms;
+    unsigned timeout_ms; /* the budget of registry/registry.h */
     bool create_repository;
 };
 void session_options_release(struct session_options *options);

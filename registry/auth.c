@@ -13,8 +13,7 @@
 enum {
     DEFAULT_LIFE_S = 60, /* distribution spec, token.md: expires_in is 60 where it is not given */
     MAX_LIFE_S = 24 * 3600,
-    FRESH_S =
-        5, /* a token refused so soon after it was made will not be taken the next time either */
+    TOKEN_TRIES = 3, /* where the answer is no token */
     TOKEN_MAX = 128 * 1024,
     RELOAD_PAUSE_S = 60,
     RENEW_BEFORE_S = 15 * 60, /* ECR's password lasts 12 hours */
@@ -25,7 +24,6 @@ enum scheme { SCHEME_UNKNOWN, SCHEME_BASIC, SCHEME_BEARER };
 struct token {
     char *scopes; /* the set, as text */
     char *value;  /* "Bearer ..." */
-    int64_t made_at;
     int64_t expires_at;
 };
 
@@ -44,6 +42,7 @@ struct auth {
     struct token *tokens;
     size_t tokens_len;
     int64_t reloaded_at;
+    bool accepted;            /* the credentials, since they were last refused */
     struct aws_identity *aws; /* borrowed; NULL: this is no registry of ECR */
     struct ecr_host ecr;
     int64_t renew_at;   /* ECR's password is to be fetched again; 0: never */
@@ -314,9 +313,8 @@ static void keep_token(struct auth *auth, const char *scopes, const char *value,
     }
     free(token->value);
     token->value = mem_printf("Bearer %s", value);
-    token->made_at = now_s();
     /* A tenth earlier than need be: the request must still arrive. */
-    token->expires_at = token->made_at + life - (life / 10 > 1 ? life / 10 : 1);
+    token->expires_at = now_s() + life - (life / 10 > 1 ? life / 10 : 1);
 }
 
 static bool is_header_text(const char *text)
@@ -329,16 +327,14 @@ static bool is_header_text(const char *text)
     return true;
 }
 
-static int fetch_token(struct auth *auth, const char *scopes, struct error *err)
+/* What the token server's answer says. */
+static int read_token(struct auth *auth, const char *scopes, const struct http_response *response,
+                      struct error *err)
 {
-    AUTO(http_response_release) struct http_response response = {0};
     AUTO(json_freep) json_t *root = NULL;
-    if (ask_token_server(auth, scopes, &response, err) != 0) {
-        return -1;
-    }
     AUTO(mem_freep) char *shown = http_redact_url(auth->realm);
-    if (json_parse(buf_text(&response.body), response.body.len, TOKEN_MAX, "token", ERR_AUTH, &root,
-                   err) != 0) {
+    if (json_parse(buf_text(&response->body), response->body.len, TOKEN_MAX, "token", ERR_AUTH,
+                   &root, err) != 0) {
         /* The parser's words could quote the token. */
         return error_set(err, ERR_AUTH, "%s: the token server's answer is not JSON", shown);
     }
@@ -355,6 +351,29 @@ static int fetch_token(struct auth *auth, const char *scopes, struct error *err)
     }
     keep_token(auth, scopes, value, life < MAX_LIFE_S ? life : MAX_LIFE_S);
     return 0;
+}
+
+static int fetch_token(struct auth *auth, const char *scopes, struct error *err)
+{
+    struct http_trouble trouble = {0};
+    bool again = true;
+    while (again) {
+        AUTO(http_response_release) struct http_response response = {0};
+        if (ask_token_server(auth, scopes, &response, err) != 0) {
+            return -1;
+        }
+        if (read_token(auth, scopes, &response, err) == 0) {
+            return 0;
+        }
+        struct error failure = *err;
+        again = false;
+        if (trouble.retries + 1 < TOKEN_TRIES &&
+            http_back_off(auth->client, &trouble, NULL, &again, err) != 0) {
+            return -1;
+        }
+        *err = failure;
+    }
+    return -1;
 }
 
 static int bearer_value(struct auth *auth, const struct strlist *scopes, char **value_out,
@@ -440,19 +459,14 @@ static int adopt_bearer(struct auth *auth, const struct challenge *c, struct err
     return 0;
 }
 
-/* Whether the refused value USED is one that we would send again unchanged. */
-static bool refused_for_good(struct auth *auth, const struct strlist *scopes, const char *used)
+/* A token that was refused is not used again, however long it was to live. */
+static void drop_refused(struct auth *auth, const struct strlist *scopes, const char *used)
 {
     AUTO(mem_freep) char *key = scopes_text(auth, scopes);
     struct token *token = find_token(auth, key);
-    if (!used || !token || strcmp(token->value, used) != 0) {
-        return false;
+    if (used && token && strcmp(token->value, used) == 0) {
+        token->expires_at = 0;
     }
-    if (now_s() - token->made_at < FRESH_S) {
-        return true;
-    }
-    token->expires_at = 0;
-    return false;
 }
 
 /* Forgets what was refused with USED, so that the next header is made anew. Whether another request
@@ -502,13 +516,15 @@ static int unauthorized(struct auth *auth, const struct strlist *scopes, const c
         if (adopt_bearer(auth, bearer, err) != 0) {
             return -1;
         }
-        *again_out = !refused_for_good(auth, scopes, used);
+        drop_refused(auth, scopes, used);
+        *again_out = true;
         return 0;
     }
     if (find_challenge(&list, "basic") && auth->credentials.password) {
         AUTO(mem_freep) char *value = basic_value(&auth->credentials);
         auth->scheme = SCHEME_BASIC;
-        *again_out = !used || strcmp(used, value) != 0;
+        *again_out = !used || strcmp(used, value) != 0 || (auth->accepted && !auth->aws);
+        auth->accepted = false;
     }
     if (used && !*again_out && auth->aws && auth->scheme == SCHEME_BASIC) {
         *again_out = forget_refused(auth, scopes, used);
@@ -541,4 +557,11 @@ int auth_challenge(struct auth *auth, const struct strlist *scopes, const char *
     }
     pthread_mutex_unlock(&auth->lock);
     return rc;
+}
+
+void auth_accepted(struct auth *auth)
+{
+    pthread_mutex_lock(&auth->lock);
+    auth->accepted = true;
+    pthread_mutex_unlock(&auth->lock);
 }

@@ -59,6 +59,10 @@ int auth_header(struct auth *auth, const struct strlist *scopes, char **value_ou
 int auth_challenge(struct auth *auth, const struct strlist *scopes, const char *used,
                    const struct http_response *response, bool *again_out, struct error *err);
 
+/* The registry took what auth_header() gave: should it refuse the same later, it is asked once
+ * more. */
+void auth_accepted(struct auth *auth);
+
 /* Where the credentials come from ("~/.docker/config.json"), or NULL where there are none: for
  * messages. The caller's.
  */

@@ -7,6 +7,8 @@
 #include "base/memory.h"
 #include "registry/registry_internal.h"
 
+enum { MISSED_RETRIES = 5 };
+
 int registry_get_entry(struct registry *registry, const struct entry_place *at, bool *found_out,
                        struct buf *out, struct error *err)
 {
@@ -122,14 +124,15 @@ int registry_put_entry(struct registry *registry, const struct entry_place *at,
     if (look(registry, &place, at->tag, entry, there_out, err) != 0) {
         return -1;
     }
-    for (unsigned retry = 0; !*there_out; retry++) {
+    struct http_trouble trouble = {.stop = entry->stop};
+    while (!*there_out) {
         bool again = false;
         if (put_all(registry, &place, at->tag, entry, there_out, err) == 0) {
             return 0;
         }
         struct error failure = *err;
-        if (!missed_a_blob(&failure) ||
-            http_back_off(registry->client, retry, NULL, &again, err) != 0) {
+        if (!missed_a_blob(&failure) || trouble.retries >= MISSED_RETRIES ||
+            http_back_off(registry->client, &trouble, NULL, &again, err) != 0) {
             return -1;
         }
         if (!again) {

@@ -8,12 +8,18 @@
 #include "base/pool.h"
 #include "registry/registry_internal.h"
 
+enum {
+    CORRUPT_TRIES = 3,     /* something on the way may have been at fault */
+    IMPATIENT_RETRIES = 3, /* where another place has the blob, too */
+};
+
 /* A download into the store. */
 struct blob_sink {
     struct http_sink base;
     struct blob_writer *writer;
     const struct descriptor *blob;
     const char *place; /* for messages */
+    bool too_long;
 };
 
 static int sink_write(struct http_sink *sink, const void *data, size_t len, struct error *err)
@@ -21,6 +27,7 @@ static int sink_write(struct http_sink *sink, const void *data, size_t len, stru
     struct blob_sink *s = (struct blob_sink *)sink;
     if (len > s->blob->size - blob_writer_size(s->writer)) {
         char digest[DIGEST_TEXT_SIZE];
+        s->too_long = true;
         return error_set(
             err, ERR_REMOTE,
             "%s: blob %s is corrupt: more than the %llu bytes that its descriptor says", s->place,
@@ -47,39 +54,73 @@ static void on_progress(void *ctx, uint64_t current, uint64_t total)
     registry_tell(p->registry, p->blob, TRANSFER_DOWN, STATUS_RUNNING, current);
 }
 
-static int download_from(struct registry *registry, const struct place *place,
-                         const struct descriptor *blob, struct error *err)
+/* One download into a file of its own. *CORRUPT_OUT: other bytes came than those wanted. */
+static int download_once(struct registry *registry, const struct place *place,
+                         const struct descriptor *blob, struct http_request *request,
+                         bool *corrupt_out, struct error *err)
 {
-    char digest[DIGEST_TEXT_SIZE];
-    AUTO(mem_freep) char *url = place_url(place, "blobs", digest_format(&blob->digest, digest));
     AUTO(mem_freep) char *name = place_name(place);
     AUTO(strlist_release) struct strlist scopes = {0};
     AUTO(blob_writer_freep) struct blob_writer *writer = NULL;
     AUTO(http_response_release) struct http_response response = {0};
+    struct blob_progress progress = {registry, blob};
+    *corrupt_out = false;
     place_scope(place, "pull", &scopes);
+    if (blob_writer_open(registry->store, &writer, err) != 0) {
+        return -1;
+    }
+    struct blob_sink sink = {
+        .base = {sink_write, sink_restart}, .writer = writer, .blob = blob, .place = name};
+    request->sink = &sink.base;
+    request->progress_ctx = &progress;
+    if (registry_call(registry, place->endpoint, &scopes, request, &response, err) != 0) {
+        *corrupt_out = sink.too_long;
+        return -1;
+    }
+    if (http_check(request, &response, err) != 0) {
+        return -1;
+    }
+    if (blob_writer_commit(writer, &blob->digest, blob->size, NULL, NULL, err) != 0) {
+        *corrupt_out = err->code == ERR_REMOTE;
+        return error_wrap(err, "%s", name);
+    }
+    return 0;
+}
+
+/* LAST: nobody else is known to have it. */
+static int download_from(struct registry *registry, const struct place *place,
+                         const struct descriptor *blob, bool last, struct error *err)
+{
+    char digest[DIGEST_TEXT_SIZE];
+    AUTO(mem_freep) char *url = place_url(place, "blobs", digest_format(&blob->digest, digest));
+    struct http_trouble trouble = {0};
     if (blob->size > LIMIT_BLOB_BYTES) {
         return error_set(err, ERR_REMOTE, "%s: a blob of %llu bytes is too large", digest,
                          (unsigned long long)blob->size);
     }
-    if (blob_writer_open(registry->store, &writer, err) != 0) {
-        return -1;
+    for (unsigned tries = 1;; tries++) {
+        struct http_request request = {.url = url,
+                                       .sink_size = blob->size,
+                                       .immutable = true,
+                                       .retries = last ? 0 : IMPATIENT_RETRIES,
+                                       .trouble = &trouble,
+                                       .progress = on_progress};
+        bool corrupt = false;
+        bool again = false;
+        if (download_once(registry, place, blob, &request, &corrupt, err) == 0) {
+            return 0;
+        }
+        struct error failure = *err;
+        if (corrupt && tries < CORRUPT_TRIES &&
+            http_back_off(registry->client, &trouble, NULL, &again, err) != 0) {
+            return -1;
+        }
+        if (!again) {
+            *err = failure;
+            return -1;
+        }
+        error_clear(err);
     }
-    struct blob_progress progress = {registry, blob};
-    struct blob_sink sink = {
-        .base = {sink_write, sink_restart}, .writer = writer, .blob = blob, .place = name};
-    struct http_request request = {.url = url,
-                                   .sink = &sink.base,
-                                   .immutable = true,
-                                   .progress = on_progress,
-                                   .progress_ctx = &progress};
-    if (registry_call(registry, place->endpoint, &scopes, &request, &response, err) != 0 ||
-        http_check(&request, &response, err) != 0) {
-        return -1;
-    }
-    if (blob_writer_commit(writer, &blob->digest, blob->size, NULL, NULL, err) != 0) {
-        return error_wrap(err, "%s", name);
-    }
-    return 0;
 }
 
 static void add_origin(struct strlist *origins, const char *origin)
@@ -115,7 +156,8 @@ static int download(struct registry *registry, const struct descriptor *blob,
         if (!registry_place_of_origin(registry, origins.items[i], PLACE_PULL, &place)) {
             continue;
         }
-        if (download_from(registry, &place, blob, &failure) == 0) {
+        bool last = i + 1 == origins.len;
+        if (download_from(registry, &place, blob, last, &failure) == 0) {
             return 0;
         }
         if (first.code == ERR_NONE || failure.code == ERR_CANCELLED) {

@@ -9,6 +9,8 @@
 #include "base/pool.h"
 #include "registry/registry_internal.h"
 
+enum { MISSED_RETRIES = 5 /* of a manifest whose blobs are not seen */ };
+
 enum job_state {
     JOB_PRESUMED, /* brought to this repository before: looked at only if the tag does not hold the
                      manifest already */
@@ -163,12 +165,12 @@ static int wait_blobs(struct push *push, struct error *err)
     return failed ? -1 : 0;
 }
 
-/* Now the presumed blobs are looked at like the others. */
-static void release_presumed(struct push *push)
+/* Now the presumed blobs (AGAIN: and those brought over before) are looked at like the others. */
+static void release_presumed(struct push *push, bool again)
 {
     pthread_mutex_lock(&push->lock);
     for (struct job *job = push->jobs; job; job = job->next) {
-        if (job->state == JOB_PRESUMED) {
+        if (job->state == JOB_PRESUMED || (again && job->state == JOB_DONE)) {
             job->state = JOB_WAITING;
             push->waiting++;
         }
@@ -196,42 +198,95 @@ bool says_immutable(const struct error *err)
            (strcasestr(err->text, "immutable") || strstr(err->text, "ImageAlreadyExists"));
 }
 
-/* PUTs the manifest's bytes under NAME; the registry's own digest of them must agree. */
-static int put_manifest(struct push *push, const char *name, const struct descriptor *manifest,
-                        struct error *err)
+/* The registry's own name for what was put must be ours; where it gives none, it is asked. */
+static int confirm_manifest(struct push *push, const char *name, const struct descriptor *manifest,
+                            const struct http_response *response, struct error *err)
 {
-    AUTO(buf_release) struct buf bytes = BUF_INIT(LIMIT_MANIFEST_BYTES);
+    const char *said = http_header(response, "Docker-Content-Digest");
+    struct descriptor holds = {0};
+    char digest[DIGEST_TEXT_SIZE];
+    bool found = false;
+    bool same = true;
+    if (said && strcmp(said, digest_format(&manifest->digest, digest)) != 0) {
+        error_set(err, ERR_REMOTE, "%s: the registry calls the manifest %.100s instead of %s",
+                  push->name, said, digest);
+        err->http_status = response->status;
+        return -1;
+    }
+    if ((!said || response->status != 201) &&
+        look_up(push, name, manifest, &same, &found, &holds, err) != 0) {
+        return -1;
+    }
+    if (!same) {
+        error_set(err, ERR_REMOTE, "%s: the manifest was answered with HTTP %d and is not there",
+                  push->name, response->status);
+        err->http_status = response->status;
+        return -1;
+    }
+    return 0;
+}
+
+/* PUTs the manifest's BYTES under NAME once. LAST keeps the answer to a failure. */
+static int put_once(struct push *push, const char *name, const struct descriptor *manifest,
+                    const struct buf *bytes, struct http_response *last, struct error *err)
+{
     AUTO(mem_freep) char *url = place_url(&push->place, "manifests", name);
     AUTO(strlist_release) struct strlist headers = {0};
     AUTO(strlist_release) struct strlist scopes = {0};
-    AUTO(http_response_release) struct http_response response = {0};
-    char digest[DIGEST_TEXT_SIZE];
-    if (store_read_blob(push->registry->store, &manifest->digest, LIMIT_MANIFEST_BYTES, &bytes,
-                        err) != 0) {
-        return -1;
-    }
     strlist_addf(&headers, "Content-Type: %s", manifest->media_type);
     place_scope(&push->place, "pull,push", &scopes);
     struct http_request request = {.method = "PUT",
                                    .url = url,
                                    .headers = &headers,
-                                   .body = bytes.data,
-                                   .body_len = bytes.len,
+                                   .body = bytes->data,
+                                   .body_len = bytes->len,
+                                   .retries = HTTP_NO_RETRIES,
                                    .stop = &push->stop};
+    http_response_release(last);
     if (registry_make_repository(push->registry, &push->place, err) != 0) {
         return -1;
     }
-    if (registry_call(push->registry, push->place.endpoint, &scopes, &request, &response, err) !=
-            0 ||
-        http_check(&request, &response, err) != 0) {
+    if (registry_call(push->registry, push->place.endpoint, &scopes, &request, last, err) != 0 ||
+        http_check(&request, last, err) != 0) {
         return registry_explain_push(push->registry, &push->place, err);
     }
-    const char *said = http_header(&response, "Docker-Content-Digest");
-    if (said && strcmp(said, digest_format(&manifest->digest, digest)) != 0) {
-        return error_set(err, ERR_REMOTE,
-                         "%s: the registry calls the manifest %.100s instead of %s", push->name,
-                         said, digest);
+    return confirm_manifest(push, name, manifest, last, err);
+}
+
+/* Puts MANIFEST under NAME. A PUT whose answer was lost is looked for before it is repeated: an
+ * immutable tag takes it only once. */
+static int put_manifest(struct push *push, const char *name, const struct descriptor *manifest,
+                        struct error *err)
+{
+    AUTO(buf_release) struct buf bytes = BUF_INIT(LIMIT_MANIFEST_BYTES);
+    AUTO(http_response_release) struct http_response last = {0};
+    struct http_trouble trouble = {.stop = &push->stop};
+    if (store_read_blob(push->registry->store, &manifest->digest, LIMIT_MANIFEST_BYTES, &bytes,
+                        err) != 0) {
+        return -1;
     }
+    while (put_once(push, name, manifest, &bytes, &last, err) != 0) {
+        struct error failure = *err;
+        struct error ignored = {0};
+        struct descriptor holds = {0};
+        bool same = false;
+        bool found = false;
+        bool again = false;
+        if (failure.code != ERR_REMOTE || !http_is_transient(failure.http_status)) {
+            return -1;
+        }
+        if (http_back_off(push->registry->client, &trouble, &last, &again, err) != 0) {
+            return -1;
+        }
+        if (look_up(push, name, manifest, &same, &found, &holds, &ignored) == 0 && same) {
+            break;
+        }
+        if (!again) {
+            *err = failure;
+            return -1;
+        }
+    }
+    error_clear(err);
     return 0;
 }
 
@@ -280,6 +335,39 @@ static int record_manifest(struct push *push, const struct descriptor *manifest,
     return store_origin_add(push->registry->store, &manifest->digest, push->name, err);
 }
 
+/* The registry says that a blob of the manifest is not there. */
+static bool lacks_blob(const struct error *err)
+{
+    return (err->http_status == 400 || err->http_status == 404) &&
+           strstr(err->text, "BLOB_UNKNOWN") != NULL;
+}
+
+/* As put_tag. A registry may have lost what it confirmed, or not see yet what several sent at once,
+ * or the store remembers wrongly what it has: all blobs are looked at once more. */
+static int put_tag_with_blobs(struct push *push, const char *tag, const struct descriptor *manifest,
+                              struct error *err)
+{
+    struct http_trouble trouble = {.stop = &push->stop};
+    while (put_tag(push, tag, manifest, err) != 0) {
+        struct error failure = *err;
+        bool again = false;
+        if (lacks_blob(&failure) && trouble.retries < MISSED_RETRIES &&
+            http_back_off(push->registry->client, &trouble, NULL, &again, err) != 0) {
+            return -1;
+        }
+        if (!again) {
+            *err = failure;
+            return -1;
+        }
+        error_clear(err);
+        release_presumed(push, true);
+        if (wait_blobs(push, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 /* Puts MANIFEST under the names that do not hold it yet, blobs first. */
 static int put_names(struct push *push, const struct descriptor *manifest,
                      const struct strlist *names, struct error *err)
@@ -298,13 +386,13 @@ static int put_names(struct push *push, const struct descriptor *manifest,
     }
     if (missing.len == names->len) {
         /* Nothing there proves that the registry still has the blobs. */
-        release_presumed(push);
+        release_presumed(push, false);
     }
     if (wait_blobs(push, err) != 0) {
         return -1;
     }
     for (size_t i = 0; i < missing.len; i++) {
-        if (put_tag(push, missing.items[i], manifest, err) != 0) {
+        if (put_tag_with_blobs(push, missing.items[i], manifest, err) != 0) {
             return -1;
         }
     }

@@ -100,15 +100,21 @@ int registry_open(struct store *store, const struct registry_options *options,
     if (options->certificates) {
         strlist_add_all(&registry->certificates, options->certificates);
     }
+    if (options->client_certificates) {
+        strlist_add_all(&registry->client_certificates, options->client_certificates);
+    }
     if (read_environment(registry, err) != 0) {
         return -1;
     }
     struct http_options http = {
         .user_agent = options->user_agent,
         .certificates = &registry->certificates,
-        .retries = (int)options->retries,
+        .client_certificates = &registry->client_certificates,
+        .retries = options->retries,
         .retry_delay_ms = options->retry_delay_ms,
         .timeout_ms = options->timeout_ms,
+        .budget_ms = options->budget_ms,
+        .events = options->events,
         .stop = options->stop,
     };
     if (http_client_open(&http, &registry->client, err) != 0) {
@@ -127,8 +133,9 @@ int registry_open_brief(const struct registry *like, unsigned timeout_ms, const 
         .offline = like->offline,
         .insecure = &like->insecure,
         .certificates = &like->certificates,
+        .client_certificates = &like->client_certificates,
         .user_agent = like->user_agent,
-        .retries = (unsigned)HTTP_NO_RETRIES,
+        .retries = HTTP_NO_RETRIES,
         .timeout_ms = timeout_ms,
         .stop = stop,
         .create_repository = like->create_repository,
@@ -171,6 +178,7 @@ void registry_freep(struct registry **pointer)
     pthread_mutex_destroy(&registry->making);
     strlist_release(&registry->insecure);
     strlist_release(&registry->certificates);
+    strlist_release(&registry->client_certificates);
     pthread_cond_destroy(&registry->changed);
     pthread_mutex_destroy(&registry->lock);
     free(registry);
@@ -356,21 +364,32 @@ int registry_call(struct registry *registry, struct endpoint *endpoint,
         if (rc != 0) {
             return explain_tls(endpoint, err);
         }
+        /* Another host's refusal says nothing of our credentials. */
+        bool here = own && http_same_origin(endpoint->base_url, response->url);
         bool denied = response->status == 401 || response->status == 403;
         bool again = false;
-        if ((denied || response->status == 400) && own && challenges < CHALLENGES_MAX &&
+        if (here && !denied && authorization) {
+            auth_accepted(endpoint->auth);
+        }
+        if ((denied || response->status == 400) && here && challenges < CHALLENGES_MAX &&
             auth_challenge(endpoint->auth, scopes, authorization, response, &again, err) != 0) {
             return -1;
         }
+        if (!again && (!denied || !here)) {
+            return 0;
+        }
+        bool taken = request->body_is_file && request->body_size > 0;
         if (!again) {
-            if (!denied) {
-                return 0;
-            }
             refuse(endpoint, request, response, err);
-            http_response_release(response);
-            return -1;
+        } else if (taken) {
+            /* Nobody knows how much of the body: the caller has to find out. */
+            http_error(request, response, err);
+            err->code = ERR_REMOTE;
         }
         http_response_release(response);
+        if (!again || taken) {
+            return -1;
+        }
     }
 }
 

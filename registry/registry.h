@@ -28,11 +28,14 @@ struct registry_options {
     bool offline;                   /* open no socket: what is missing is an error that names it */
     const struct strlist *insecure; /* more host:port over plain HTTP, besides
                                        SLIPWAY_INSECURE_REGISTRIES and loopback */
-    const struct strlist *certificates; /* HOST=PEM */
+    const struct strlist *certificates;        /* HOST=PEM */
+    const struct strlist *client_certificates; /* HOST=PEM, certificate and key */
     const char *user_agent;
-    unsigned retries;        /* 0: the default */
-    unsigned retry_delay_ms; /* 0: the default */
-    unsigned timeout_ms;     /* 0: the default: time without progress */
+    /* As in base/http.h; 0: the defaults. */
+    int retries;
+    unsigned retry_delay_ms;
+    unsigned timeout_ms;
+    unsigned budget_ms;
     const atomic_bool *stop; /* once true, all requests end with ERR_CANCELLED; NULL: none; borrowed
                                 as long as the registry lives */
     bool create_repository;  /* on ECR, make a repository that is missing before a push */

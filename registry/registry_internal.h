@@ -9,8 +9,12 @@
 #include <stdatomic.h>
 
 #include "base/http.h"
+#include "base/limits.h"
 #include "registry/auth.h"
 #include "registry/registry.h"
+
+/* Of requests where a blob does not go in one; ECR takes parts of 5 to 10 MiB. */
+#define UPLOAD_CHUNK_BYTES (8 * MIB)
 
 enum { TRANSFERS_MAX = 4 /* blobs on their way at once, each way */ };
 
@@ -42,6 +46,7 @@ struct registry {
     bool offline;
     struct strlist insecure;
     struct strlist certificates;
+    struct strlist client_certificates;
     char *user_agent; /* NULL: the default */
     struct mapping *mappings;
     size_t mappings_len;
@@ -81,7 +86,8 @@ char *place_name(const struct place *place);
 
 /* Sends REQUEST (its `authorization` is filled here, where the URL is the endpoint's) with the
  * rights SCOPES, answers challenges. As http_perform: a status is an answer, but a 401 or 403 that
- * remains is ERR_AUTH with a hint. */
+ * remains is ERR_AUTH with a hint. A request with a file's bytes is not sent again: where new
+ * credentials were got for it, it fails with ERR_REMOTE and status 401 (or 403, 400). */
 int registry_call(struct registry *registry, struct endpoint *endpoint,
                   const struct strlist *scopes, struct http_request *request,
                   struct http_response *response, struct error *err);
@@ -146,6 +152,52 @@ struct upload {
     bool quiet;              /* tell nobody */
 };
 int upload_blob(const struct upload *upload, struct error *err);
+
+/* An upload in progress: what upload.c and upload_send.c share. */
+struct upload_session {
+    const struct upload *u;
+    char digest[DIGEST_TEXT_SIZE];
+    struct strlist scopes;
+    char *location;      /* where the next bytes go; NULL: no session is open */
+    uint64_t offset;     /* bytes that the open session has */
+    uint64_t furthest;   /* most that it had when something was last achieved */
+    uint64_t chunk_min;  /* the registry wants no smaller ones; 0: it does not say */
+    uint64_t chunk_size; /* of the requests where the blob does not go in one */
+    bool chunked;
+    bool committing;             /* the request that failed was the one that completes the blob */
+    unsigned broken;             /* whole blobs that broke on their way */
+    unsigned refusals;           /* since something was achieved */
+    struct error refusal;        /* the first of them */
+    struct http_trouble trouble; /* of all requests for this blob */
+    struct http_response last;   /* answer to the request that failed */
+};
+
+/* Tells how it goes, if anybody is to know. */
+void upload_tell(const struct upload *u, enum event_status status, uint64_t current);
+
+/* registry_call for the session's blob. */
+int upload_call(struct upload_session *s, struct http_request *request,
+                struct http_response *response, struct error *err);
+
+/* *THERE_OUT: the registry has the blob in this repository. */
+int upload_head(struct upload_session *s, bool *there_out, struct error *err);
+
+/* Whether the registry is ECR, whose sessions cannot be asked for. */
+bool upload_is_ecr(const struct upload_session *s);
+
+/* POST: a new session. */
+int upload_open(struct upload_session *s, struct error *err);
+
+/* Cancels the session, if one is open, without much ado. */
+void upload_drop(struct upload_session *s);
+
+/* Where an answer says that the session goes on. */
+int upload_take_location(struct upload_session *s, const struct http_response *response,
+                         struct error *err);
+
+/* Sends the blob from the store until the registry has it or will not have it: what broke goes on
+ * where the registry says it is, or in a new session; no byte is sent twice into one session. */
+int upload_send(struct upload_session *s, struct error *err);
 
 /* Where ERR's registry says that a tag cannot be overwritten. */
 bool says_immutable(const struct error *err);

@@ -8,7 +8,11 @@
 
 #define KIND_RESOLVED "resolved"
 
-enum { RECORD_MAX = 4096, NESTED_MAX = 4 };
+enum {
+    RECORD_MAX = 4096,
+    NESTED_MAX = 4,
+    CORRUPT_TRIES = 3, /* something on the way may have been at fault */
+};
 
 static const char ACCEPT[] = "Accept: " MEDIA_OCI_MANIFEST ", " MEDIA_OCI_INDEX
                              ", " MEDIA_DOCKER_MANIFEST ", " MEDIA_DOCKER_LIST;
@@ -97,6 +101,61 @@ static int no_such_image(const struct place *place, const char *tag_or_digest, s
     return -1;
 }
 
+/* Whether the bytes in RESPONSE, described by GOT, are those that were WANTED (NULL: those that the
+ * registry itself names). */
+static int check_digest(const struct place *place, const struct http_response *response,
+                        const struct digest *wanted, const struct descriptor *got,
+                        struct error *err)
+{
+    struct descriptor named = {0};
+    if (!wanted && !descriptor_of_headers(response, &named)) {
+        return 0;
+    }
+    wanted = wanted ? wanted : &named.digest;
+    if (digest_equal(&got->digest, wanted)) {
+        return 0;
+    }
+    char want[DIGEST_TEXT_SIZE];
+    char have[DIGEST_TEXT_SIZE];
+    AUTO(mem_freep) char *name = place_name(place);
+    return error_set(err, ERR_REMOTE, "%s: manifest %s: what was sent has the digest %s", name,
+                     digest_format(wanted, want), digest_format(&got->digest, have));
+}
+
+/* A manifest's bytes, which are what they are said to be. RESPONSE's status may be 404. */
+static int get_checked(struct registry *registry, const struct place *place,
+                       const char *tag_or_digest, const char *actions,
+                       const struct digest *expected, struct http_response *response,
+                       struct descriptor *out, struct error *err)
+{
+    struct http_trouble trouble = {0};
+    bool again = true;
+    struct error failure = {0};
+    while (again) {
+        AUTO(mem_freep) char *name = place_name(place);
+        http_response_release(response);
+        if (ask(registry, place, "GET", tag_or_digest, actions, response, err) != 0) {
+            return -1;
+        }
+        if (response->status == 404) {
+            return 0;
+        }
+        if (describe(buf_text(&response->body), response->body.len,
+                     http_header(response, "Content-Type"), out, &failure) != 0) {
+            error_wrap(&failure, "from %s", name);
+        } else if (check_digest(place, response, expected, out, &failure) == 0) {
+            return 0;
+        }
+        again = false;
+        if (trouble.retries + 1 < CORRUPT_TRIES &&
+            http_back_off(registry->client, &trouble, NULL, &again, err) != 0) {
+            return -1;
+        }
+    }
+    *err = failure;
+    return -1;
+}
+
 /* GETs a manifest into the store. EXPECTED (may be NULL) is compared. */
 static int get_manifest(struct registry *registry, const struct place *place,
                         const char *tag_or_digest, const struct digest *expected,
@@ -104,28 +163,30 @@ static int get_manifest(struct registry *registry, const struct place *place,
 {
     AUTO(http_response_release) struct http_response response = {0};
     struct descriptor got = {0};
-    if (ask(registry, place, "GET", tag_or_digest, "pull", &response, err) != 0) {
+    if (get_checked(registry, place, tag_or_digest, "pull", expected, &response, &got, err) != 0) {
         return -1;
     }
     if (response.status == 404) {
         return no_such_image(place, tag_or_digest, err);
-    }
-    AUTO(mem_freep) char *name = place_name(place);
-    if (describe(buf_text(&response.body), response.body.len,
-                 http_header(&response, "Content-Type"), &got, err) != 0) {
-        return error_wrap(err, "from %s", name);
-    }
-    if (expected && !digest_equal(&got.digest, expected)) {
-        char want[DIGEST_TEXT_SIZE];
-        char have[DIGEST_TEXT_SIZE];
-        return error_set(err, ERR_REMOTE, "%s: manifest %s: what was sent has the digest %s", name,
-                         digest_format(expected, want), digest_format(&got.digest, have));
     }
     if (store_put_blob(registry->store, response.body.data, response.body.len, &got.digest, err) !=
         0) {
         return -1;
     }
     *out = got;
+    return 0;
+}
+
+/* What a tag or digest stands for by GET, for registries that do not know HEAD. */
+static int look_at_manifest(struct registry *registry, const struct place *place,
+                            const char *tag_or_digest, const char *actions, bool *found_out,
+                            struct descriptor *out, struct error *err)
+{
+    AUTO(http_response_release) struct http_response response = {0};
+    if (get_checked(registry, place, tag_or_digest, actions, NULL, &response, out, err) != 0) {
+        return -1;
+    }
+    *found_out = response.status != 404;
     return 0;
 }
 
@@ -145,14 +206,7 @@ int registry_head_manifest(struct registry *registry, const struct place *place,
         *found_out = true;
         return 0;
     }
-    http_response_release(&response);
-    if (ask(registry, place, "GET", tag_or_digest, actions, &response, err) != 0) {
-        return -1;
-    }
-    *found_out = response.status == 200;
-    return *found_out ? describe(buf_text(&response.body), response.body.len,
-                                 http_header(&response, "Content-Type"), out, err)
-                      : 0;
+    return look_at_manifest(registry, place, tag_or_digest, actions, found_out, out, err);
 }
 
 /* What the bytes say of themselves counts more than what was said of them. */
@@ -267,6 +321,11 @@ static int resolve(struct registry *registry, const struct place *place,
     }
     if (registry_head_manifest(registry, place, reference_tag(ref), "pull", &found, top, err) !=
         0) {
+        return -1;
+    }
+    /* Some answer every HEAD with 404. */
+    if (!found &&
+        look_at_manifest(registry, place, reference_tag(ref), "pull", &found, top, err) != 0) {
         return -1;
     }
     if (!found) {

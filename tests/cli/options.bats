@@ -72,7 +72,9 @@ refuses() { # PATTERN ARGUMENT...
     refuses 'tag: .*digest' build -t "a@sha256:$(printf '%064d' 0)" app
     refuses "output: no type 'ocy'" build -o type=ocy,dest=x app
     refuses 'jobs: ' build --jobs many app
-    refuses 'retry: at least 1' build --retry 0 app
+    refuses 'retry: ' build --retry -1 app
+    refuses 'retry-delay: .*no time' build --retry-delay soon app
+    refuses 'timeout: .*no time' build --timeout 0 app
     refuses 'registry-map: ' build --registry-map nothing app
 }
 

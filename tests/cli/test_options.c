@@ -227,6 +227,26 @@ static void test_options__fields_are_docker_s_csv(void **state)
     }
 }
 
+static void test_options__durations_are_go_s(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        unsigned ms; /* 0: refused */
+    } cases[] = {{"30", 30000},    {"0.5", 500},      {"500ms", 500},    {"2m", 120000},
+                 {"1m30s", 90000}, {"1.5h", 5400000}, {"24h", 86400000}, {"25h", 0},
+                 {"0", 0},         {"", 0},           {"-1s", 0},        {"1 s", 0},
+                 {"0x10s", 0},     {"1e3", 0},        {"5d", 0},         {"1s5", 0},
+                 {"nan", 0},       {".", 0},          {"s", 0}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        unsigned ms = 0;
+        struct error err = {0};
+        assert_int_equal(options_duration(cases[i].text, &ms, &err), cases[i].ms ? 0 : -1);
+        assert_int_equal(ms, cases[i].ms);
+        assert_int_equal(err.code, cases[i].ms ? ERR_NONE : ERR_USAGE);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +256,7 @@ int main(void)
         cmocka_unit_test(test_options__help_needs_nothing_else_and_dash_is_an_argument),
         cmocka_unit_test(test_options__help_lists_every_option_that_has_words),
         cmocka_unit_test(test_options__fields_are_docker_s_csv),
+        cmocka_unit_test(test_options__durations_are_go_s),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -108,6 +108,7 @@ static inline struct registry *registry_of(struct store *store, bool offline)
     struct registry *registry = NULL;
     struct registry_options options = {.offline = offline,
                                        .user_agent = "slipway-tests",
+                                       .retries = 5,
                                        .retry_delay_ms = 10,
                                        .timeout_ms = 5000};
     OK(registry_open(store, &options, &registry, &err));
