@@ -38,11 +38,20 @@ static const char NOBODY[] =
     "and credentials files, nor from a web identity, the container's endpoint or the machine's "
     "metadata service";
 
+/* Memory that is given back must not hold secrets. */
+static void forget(char **text)
+{
+    if (*text) {
+        explicit_bzero(*text, strlen(*text));
+    }
+    mem_freep(text);
+}
+
 void aws_keys_release(struct aws_keys *keys)
 {
     mem_freep(&keys->id);
-    mem_freep(&keys->secret);
-    mem_freep(&keys->token);
+    forget(&keys->secret);
+    forget(&keys->token);
     mem_freep(&keys->source);
     keys->expires_at = 0;
 }
@@ -174,8 +183,9 @@ static int keep_fresh(struct aws_identity *identity, struct error *err)
 {
     int64_t now = time(NULL);
     int64_t end = identity->keys.expires_at;
-    bool old = end && now >= end - RENEW_BEFORE_S && now >= identity->fetched_at + RENEW_PAUSE_S;
-    if (identity->asked && !old) {
+    bool due = end && now >= end - RENEW_BEFORE_S && now >= identity->fetched_at + RENEW_PAUSE_S;
+    bool over = end && now >= end;
+    if (identity->asked && !due && !over) {
         return 0;
     }
     if (fetch(identity, err) == 0) {
@@ -243,6 +253,21 @@ int aws_identity_renew(struct aws_identity *identity, const struct aws_keys *ref
     }
     pthread_mutex_unlock(&identity->lock);
     return rc;
+}
+
+int aws_profile_region(const char *profile, char **region_out, struct error *err)
+{
+    AUTO(aws_identity_freep) struct aws_identity *identity = aws_identity_new(NULL, profile);
+    if (load_profiles(identity, err) != 0) {
+        return -1;
+    }
+    const char *named = named_profile(identity);
+    if (named && !aws_profile_exists(&identity->profiles, named)) {
+        return no_such_profile(identity, named, err);
+    }
+    struct aws_search search = search_of(identity);
+    *region_out = mem_strdup(aws_search_region(&search));
+    return 0;
 }
 
 const char *aws_search_region(const struct aws_search *search)

@@ -64,6 +64,10 @@ int aws_identity_renew(struct aws_identity *identity, const struct aws_keys *ref
  * caller's. A profile given by name is asked before the environment. */
 int aws_identity_region(struct aws_identity *identity, char **region_out, struct error *err);
 
+/* As aws_identity_region for PROFILE (NULL: the one that the environment names), from environment
+ * and files only: opens no socket. ERR_AUTH for a profile that is named and not there. */
+int aws_profile_region(const char *profile, char **region_out, struct error *err);
+
 /* The client that requests of this identity go through, borrowed. */
 int aws_identity_client(struct aws_identity *identity, struct http_client **out, struct error *err);
 

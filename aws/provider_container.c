@@ -62,6 +62,17 @@ static int authorization(char **out, struct error *err)
     return 0;
 }
 
+/* The path is known to the container alone and gives its keys: it is not shown. */
+static int hide_path(const char *url, struct error *err)
+{
+    AUTO(mem_freep) char *shown = http_redact_url(url);
+    AUTO(mem_freep) char *words = mem_strdup(err->text);
+    const char *at = strstr(words, shown);
+    const char *rest = at ? at + strlen(shown) : ": no answer";
+    enum error_code code = err->code == ERR_CANCELLED ? ERR_CANCELLED : ERR_AUTH;
+    return error_set(err, code, "AWS credentials of the container: its endpoint%s", rest);
+}
+
 int aws_from_container(const struct aws_search *search, struct aws_keys *out, bool *found_out,
                        struct error *err)
 {
@@ -98,7 +109,7 @@ int aws_from_container(const struct aws_search *search, struct aws_keys *out, bo
                                    .code = ERR_AUTH};
     if (http_perform(search->client, &request, &response, err) != 0 ||
         http_check(&request, &response, err) != 0) {
-        return error_wrap(err, "AWS credentials of the container");
+        return hide_path(url, err);
     }
     if (json_parse(response.body.data, response.body.len, ANSWER_MAX, "the answer", ERR_AUTH, &root,
                    err) != 0) {

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "aws/credentials.h"
+#include "aws/endpoint.h"
 #include "base/buf.h"
 #include "base/limits.h"
 #include "base/memory.h"
@@ -322,27 +324,22 @@ static int parse_scp(const char *text, size_t len, struct git_url *url, struct e
     return 0;
 }
 
+/* The region is what START says (LEN bytes), else the profile's or the environment's. */
 static int find_region(const char *text, const char *start, size_t len, struct git_url *url,
                        struct error *err)
 {
     if (len > 0) {
         url->region = mem_strndup(start, len);
-    } else {
-        const char *region = getenv("AWS_REGION");
-        if (!region || !*region) {
-            region = getenv("AWS_DEFAULT_REGION");
-        }
-        url->region = region && *region ? mem_strdup(region) : NULL;
+    } else if (aws_profile_region(url->profile, &url->region, err)) {
+        return -1;
     }
     if (!url->region) {
         return bad(err, text, "no region: write codecommit::REGION://NAME or set AWS_REGION");
     }
-    for (const char *p = url->region; *p; p++) {
-        if (!islower((unsigned char)*p) && !isdigit((unsigned char)*p) && *p != '-') {
-            return bad(err, text, "that is no AWS region");
-        }
+    if (!aws_is_region(url->region) || !strchr(url->region, '-')) {
+        return bad(err, text, "that is no AWS region");
     }
-    return strchr(url->region, '-') ? 0 : bad(err, text, "that is no AWS region");
+    return 0;
 }
 
 /* codecommit::REGION://[PROFILE@]NAME, codecommit://[PROFILE@]NAME; LEN bytes. */
@@ -353,9 +350,6 @@ static int parse_codecommit(const char *text, size_t len, struct git_url *url, s
     const char *mark = strstr(start, "://");
     if (!mark || (size_t)(mark - text) + 3 >= len) {
         return bad(err, text, "CodeCommit is written codecommit::REGION://NAME");
-    }
-    if (find_region(text, start, (size_t)(mark - start), url, err)) {
-        return -1;
     }
     AUTO(mem_freep) char *rest = mem_strndup(mark + 3, len - (size_t)(mark + 3 - text));
     char *name = strrchr(rest, '@');
@@ -371,14 +365,16 @@ static int parse_codecommit(const char *text, size_t len, struct git_url *url, s
         return bad(err, text,
                    "a CodeCommit repository has 1 to 100 letters, digits, '.', '_', '-'");
     }
+    if (find_region(text, start, (size_t)(mark - start), url, err)) {
+        return -1;
+    }
     const char *endpoint = getenv("CODE_COMMIT_ENDPOINT");
     url->scheme = GIT_URL_HTTPS;
     url->codecommit = true;
     AUTO(mem_freep)
-    char *authority = endpoint && *endpoint
-                          ? mem_strdup(endpoint)
-                          : mem_printf("git-codecommit.%s.amazonaws.com%s", url->region,
-                                       strncmp(url->region, "cn-", 3) == 0 ? ".cn" : "");
+    char *authority = endpoint && *endpoint ? mem_strdup(endpoint)
+                                            : mem_printf("git-codecommit.%s.%s", url->region,
+                                                         aws_domain(url->region));
     if (parse_authority(text, authority, strlen(authority), url, err)) {
         return -1;
     }

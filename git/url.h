@@ -40,7 +40,8 @@ struct git_url {
 bool git_is_url(const char *text);
 
 /* Takes TEXT apart; an absolute path is taken as FILE too. ERR_USAGE in one line without secrets. A
- * codecommit:// without region takes AWS_REGION, AWS_DEFAULT_REGION; else it is an error. */
+ * codecommit:// without region takes that of its profile, else AWS_REGION, AWS_DEFAULT_REGION; else
+ * it is an error. */
 int git_url_parse(const char *text, struct git_url *out, struct error *err);
 
 /* The URL of a submodule: TEXT as .gitmodules has it, relative ("./", "../") to BASE or whole.

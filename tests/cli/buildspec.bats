@@ -254,6 +254,57 @@ END
     equal "$(log_lines registry)" 0
 }
 
+@test "ecr: the public registry takes a bought token for a push, and anybody for a pull" {
+    local state=$BATS_TEST_TMPDIR/public port
+    site_context app
+    port=$("$fixtures/ecr-stand-in" start "$state" --public yes)
+    echo MUTABLE >"$state/repositories/alias%2Fsite"
+    export SLIPWAY_REGISTRY_ENDPOINT=public.ecr.aws=http://127.0.0.1:$port AWS_ENDPOINT_URL=http://127.0.0.1:$port
+    echo 1 >"$state/faults/expired-token"
+    run slipway build -t public.ecr.aws/alias/site:1 --push app
+    local pushed=$status
+    show
+    unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+    SLIPWAY_HOME=$BATS_TEST_TMPDIR/second run slipway pull public.ecr.aws/alias/site:1
+    show
+    cat "$state/log"
+    "$fixtures/ecr-stand-in" stop "$state"
+    equal "$pushed" 0
+    succeeded
+    grep -q 'SpencerFrontendService.GetAuthorizationToken 200' "$state/log"
+    grep -q ' 400 ' "$state/log"
+}
+
+@test "codecommit: a clone signs its own password, also with temporary keys and the region of a profile" {
+    local state=$BATS_TEST_TMPDIR/codecommit repositories=$BATS_TEST_TMPDIR/repositories port
+    mkdir -p "$state" "$repositories/v1/repos" "$HOME/.aws"
+    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout "$state/key" \
+        -out "$state/certificate" 2>/dev/null
+    cat "$state/key" "$state/certificate" >"$state/pem"
+    site_context app
+    git init --quiet --bare "$repositories/v1/repos/Shop.1"
+    git -C app init --quiet
+    git -C app add --all
+    commit app first
+    git -C app push --quiet "$repositories/v1/repos/Shop.1" HEAD:main
+    port=$("$fixtures/git-server" start "$state" "$repositories" --codecommit "eu-north-1/AKIDEXAMPLE:s/e+c:t/o+k=")
+    printf '[team]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = s/e+c\naws_session_token = t/o+k=\nregion = eu-north-1\n' \
+        >"$HOME/.aws/credentials"
+    export CODE_COMMIT_ENDPOINT=localhost:$port GIT_SSL_CAINFO=$state/certificate no_proxy=localhost
+    run slipway build -o type=local,dest=out codecommit://team@Shop.1
+    local first=$status
+    show
+    run slipway build -o type=local,dest=out2 codecommit::eu-north-1://team@Shop.1
+    local second=$status
+    show
+    AWS_PROFILE=team run slipway build -o type=local,dest=out3 codecommit::eu-west-1://Shop.1
+    local wrong=$status
+    show
+    "$fixtures/git-server" stop "$state"
+    equal "$first $second $wrong" "0 0 3"
+    equal "$(cat out/srv/site/index.html)" "<h1>hello</h1>"
+}
+
 @test "ecr: a clock that is wrong is allowed for" {
     site_context app
     ecr_repository late
