@@ -228,6 +228,16 @@ const struct marked *marked_root(const struct marked_file *file)
     return file->len > 0 ? &file->nodes[0] : &file->empty;
 }
 
+size_t marked_len(const struct marked_file *file)
+{
+    return file->len;
+}
+
+const struct marked *marked_at(const struct marked_file *file, size_t index)
+{
+    return &file->nodes[index];
+}
+
 const struct marked_member *marked_member(const struct marked *node, const char *key)
 {
     if (!node || node->kind != MARKED_MAP) {

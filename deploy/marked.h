@@ -58,6 +58,10 @@ void marked_freep(struct marked_file **file);
 const char *marked_name(const struct marked_file *file);
 const struct marked *marked_root(const struct marked_file *file);
 
+/* All nodes of the document, keys too, in no order that matters: for what looks at every text. */
+size_t marked_len(const struct marked_file *file);
+const struct marked *marked_at(const struct marked_file *file, size_t index);
+
 /* The value of KEY where NODE is a map that has it, else NULL; the last one counts. NODE may be
  * NULL. */
 const struct marked *marked_get(const struct marked *node, const char *key);
