@@ -5,9 +5,13 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#ifdef SLIPWAY_ISAL
+#include <isa-l/igzip_lib.h>
+#endif
+
 #include "base/limits.h"
 #include "base/memory.h"
-#include "oci/layer.h"
+#include "oci/layer_internal.h"
 
 enum { INPUT_BYTES = 256 * 1024 };
 
@@ -21,6 +25,10 @@ struct inflate {
     bool within; /* a member or frame has begun and not ended */
     z_stream zlib;
     ZSTD_DStream *zstd;
+#ifdef SLIPWAY_ISAL
+    struct inflate_state *isal; /* NULL: zlib does it all */
+    bool in_isal;               /* the current member is ISA-L's */
+#endif
 };
 
 static int corrupt(struct error *err, const char *what)
@@ -81,6 +89,75 @@ static int gzip_step(struct inflate *r, void *data, size_t cap, size_t *got_out,
     return 0;
 }
 
+#ifdef SLIPWAY_ISAL
+static const char *isal_problem(int rc)
+{
+    switch (rc) {
+    case ISAL_INVALID_BLOCK:
+        return "invalid block";
+    case ISAL_INVALID_SYMBOL:
+        return "invalid code";
+    case ISAL_INVALID_LOOKBACK:
+        return "invalid distance too far back";
+    case ISAL_INCORRECT_CHECKSUM:
+        return "incorrect data check";
+    default:
+        return "not gzip";
+    }
+}
+
+/* Whether ISA-L takes the member that begins here: one whose header it reads as zlib does. Rare
+ * flags (a checksum of the header, reserved ones), and a header cut off by the end of the input,
+ * are left to zlib. */
+static bool isal_takes(const struct inflate *r)
+{
+    enum { HEAD_BYTES = 10, RARE_FLAGS = 0xe2, DEFLATE = 8 };
+    const unsigned char *head = r->input + r->at;
+    return r->isal && r->len - r->at >= HEAD_BYTES && head[0] == 0x1f && head[1] == 0x8b &&
+           head[2] == DEFLATE && (head[3] & RARE_FLAGS) == 0;
+}
+
+/* One call of ISA-L, which inflates at twice zlib's speed. */
+static int isal_step(struct inflate *r, void *data, size_t cap, size_t *got_out, struct error *err)
+{
+    struct inflate_state *s = r->isal;
+    uint32_t room = cap < UINT32_MAX / 2 ? (uint32_t)cap : UINT32_MAX / 2;
+    if (!r->within) {
+        isal_inflate_reset(s);
+        s->crc_flag = ISAL_GZIP;
+    }
+    r->within = true;
+    s->next_in = r->input + r->at;
+    s->avail_in = (uint32_t)(r->len - r->at);
+    s->next_out = data;
+    s->avail_out = room;
+    const enum isal_block_state before = s->block_state;
+    int rc = isal_inflate(s);
+    bool stands_still = s->block_state == before && r->at == r->len - s->avail_in &&
+                        r->at < r->len && s->avail_out == room;
+    r->at = r->len - s->avail_in;
+    *got_out = room - s->avail_out;
+    if (rc < 0 || rc == ISAL_NEED_DICT || (stands_still && room > 0)) {
+        return corrupt(err, isal_problem(rc));
+    }
+    if (s->block_state == ISAL_BLOCK_FINISH) {
+        r->within = false;
+    }
+    return 0;
+}
+
+static int member_step(struct inflate *r, void *data, size_t cap, size_t *got_out,
+                       struct error *err)
+{
+    if (!r->within) {
+        r->in_isal = isal_takes(r);
+    }
+    return (r->in_isal ? isal_step : gzip_step)(r, data, cap, got_out, err);
+}
+#else
+#define member_step gzip_step
+#endif
+
 /* One call of libzstd. */
 static int zstd_step(struct inflate *r, void *data, size_t cap, size_t *got_out, struct error *err)
 {
@@ -127,7 +204,7 @@ static int steps_read(struct inflate *r, step_fn step, void *data, size_t cap, s
 static int gzip_read(struct reader *base, void *data, size_t cap, size_t *got_out,
                      struct error *err)
 {
-    return steps_read((struct inflate *)base, gzip_step, data, cap, got_out, err);
+    return steps_read((struct inflate *)base, member_step, data, cap, got_out, err);
 }
 
 static int zstd_read(struct reader *base, void *data, size_t cap, size_t *got_out,
@@ -143,6 +220,9 @@ static void inflate_free(struct reader *base)
     free(r->input);
     inflateEnd(&r->zlib);
     ZSTD_freeDStream(r->zstd);
+#ifdef SLIPWAY_ISAL
+    free(r->isal);
+#endif
     free(r);
 }
 
@@ -158,7 +238,7 @@ static bool is_zstd(const unsigned char *head, size_t len)
                         ((head[0] & 0xf0) == 0x50 && memcmp(head + 1, skippable, 3) == 0));
 }
 
-static int choose(struct inflate *r, struct error *err)
+static int choose(struct inflate *r, bool only_zlib, struct error *err)
 {
     if (reader_read_full(r->in, r->input, INPUT_BYTES, &r->len, err) != 0) {
         return -1;
@@ -168,6 +248,14 @@ static int choose(struct inflate *r, struct error *err)
         if (inflateInit2(&r->zlib, 16 + MAX_WBITS) != Z_OK) {
             return error_set(err, ERR_STORE, "no memory to inflate");
         }
+#ifdef SLIPWAY_ISAL
+        if (!only_zlib) {
+            r->isal = mem_alloc(sizeof *r->isal);
+            isal_inflate_init(r->isal);
+        }
+#else
+        (void)only_zlib;
+#endif
     } else if (is_zstd(r->input, r->len)) {
         r->base.ops = &zstd_ops;
         r->zstd = ZSTD_createDStream();
@@ -178,18 +266,28 @@ static int choose(struct inflate *r, struct error *err)
     return 0;
 }
 
-int inflate_reader_stream(struct reader *in, struct reader **out, struct error *err)
+static int open_stream(struct reader *in, bool only_zlib, struct reader **out, struct error *err)
 {
     struct inflate *r = mem_calloc(1, sizeof *r);
     r->base.ops = &plain_ops;
     r->in = in;
     r->input = mem_alloc(INPUT_BYTES);
     AUTO(reader_freep) struct reader *owner = &r->base;
-    if (choose(r, err) != 0) {
+    if (choose(r, only_zlib, err) != 0) {
         return -1;
     }
     *out = MEM_STEAL(owner);
     return 0;
+}
+
+int inflate_reader_stream(struct reader *in, struct reader **out, struct error *err)
+{
+    return open_stream(in, false, out, err);
+}
+
+int inflate_reader_zlib(struct reader *in, struct reader **out, struct error *err)
+{
+    return open_stream(in, true, out, err);
 }
 
 int inflate_reader(int fd, struct reader **out, struct error *err)

@@ -93,4 +93,9 @@ int layer_pack(struct layer_notes *notes, const struct layer_block *block, struc
 int layer_pack_large(struct layer_notes *notes, const struct layer_block *block,
                      struct reader **reader, struct buf *out, struct error *err);
 
+/* ---- inflate.c ---- */
+
+/* As inflate_reader_stream(), and gzip is left to zlib even where ISA-L is there: to compare. */
+int inflate_reader_zlib(struct reader *in, struct reader **out, struct error *err);
+
 #endif
