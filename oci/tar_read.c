@@ -259,6 +259,24 @@ int tar_reader_data(struct tar_reader *t, void *data, size_t cap, size_t *got_ou
     return 0;
 }
 
+int tar_reader_view(struct tar_reader *t, const void **data_out, size_t *got_out, struct error *err)
+{
+    size_t want = t->content < TAR_BUFFER_BYTES ? (size_t)t->content : TAR_BUFFER_BYTES - 1;
+    size_t got = 0;
+    if (want > 0) {
+        if (tar_some(t, NULL, want, &got, err) != 0) {
+            return -1;
+        }
+        if (got == 0) {
+            return tar_damaged(t, "it ends within a file", err);
+        }
+    }
+    *data_out = t->buffer + t->at - got;
+    t->content -= got;
+    *got_out = got;
+    return 0;
+}
+
 int tar_reader_drain(struct tar_reader *t, struct error *err)
 {
     size_t got = 1;

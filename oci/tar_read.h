@@ -37,6 +37,11 @@ int tar_reader_next(struct tar_reader *t, struct entry *entry, bool *more_out, s
 int tar_reader_data(struct tar_reader *t, void *data, size_t cap, size_t *got_out,
                     struct error *err);
 
+/* As tar_reader_data() without a copy: *DATA_OUT is borrowed until the next call of any function.
+ */
+int tar_reader_view(struct tar_reader *t, const void **data_out, size_t *got_out,
+                    struct error *err);
+
 /* Reads what follows the archive's end, so that all of IN was read (a layer's digest covers that
  * too). */
 int tar_reader_drain(struct tar_reader *t, struct error *err);

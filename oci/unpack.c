@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/ahead.h"
 #include "base/cancel.h"
 #include "base/file.h"
 #include "base/limits.h"
@@ -61,9 +62,9 @@ static void tee_reader_free(struct reader *r)
 
 static const struct reader_ops tee_reader_ops = {tee_reader_read, tee_reader_free};
 
-static int read_tar(void *ctx, void *data, size_t cap, size_t *got_out, struct error *err)
+static int view_tar(void *ctx, const void **data_out, size_t *got_out, struct error *err)
 {
-    return tar_reader_data(ctx, data, cap, got_out, err);
+    return tar_reader_view(ctx, data_out, got_out, err);
 }
 
 static int write_entries(struct tee *tee, struct unpacker *u, struct error *err)
@@ -86,7 +87,7 @@ static int write_entries(struct tee *tee, struct unpacker *u, struct error *err)
         if (!more) {
             return unpacker_finish(u, err);
         }
-        struct unpack_content content = {read_tar, tar};
+        struct unpack_content content = {view_tar, tar};
         if (unpacker_add(u, &entry, entry.type == ENTRY_FILE ? &content : NULL, err) != 0) {
             return -1;
         }
@@ -118,11 +119,13 @@ static int write_blob(struct store *store, const struct layer *layer, struct unp
                       struct error *err)
 {
     AUTO(tee_release) struct tee tee = {.hasher = hasher_new()};
+    struct reader *inflated = NULL;
     int blob = -1;
     if (store_open_blob(store, &layer->blob.digest, &blob, NULL, err) != 0 ||
-        inflate_reader(blob, &tee.in, err) != 0) {
+        inflate_reader(blob, &inflated, err) != 0) {
         return -1;
     }
+    tee.in = reader_ahead(inflated);
     if (write_entries(&tee, u, err) != 0) {
         return -1;
     }

@@ -9,7 +9,8 @@ struct unpacker;
 
 /* Where the content of a file comes from while it is written. */
 struct unpack_content {
-    int (*read)(void *ctx, void *data, size_t cap, size_t *got_out, struct error *err);
+    /* The next bytes, borrowed until the next call; none at the end. */
+    int (*view)(void *ctx, const void **data_out, size_t *got_out, struct error *err);
     void *ctx;
 };
 

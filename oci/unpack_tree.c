@@ -6,12 +6,22 @@
 #include "base/memory.h"
 #include "oci/unpack_internal.h"
 
-static int read_entry(void *ctx, void *data, size_t cap, size_t *got_out, struct error *err)
+enum { COPY_BYTES = 128 * 1024 };
+
+/* A file's content on its way. */
+struct tree_content {
+    struct reader *reader;
+    char *space; /* COPY_BYTES */
+};
+
+static int view_entry(void *ctx, const void **data_out, size_t *got_out, struct error *err)
 {
-    return reader_read(ctx, data, cap, got_out, err);
+    struct tree_content *content = ctx;
+    *data_out = content->space;
+    return reader_read(content->reader, content->space, COPY_BYTES, got_out, err);
 }
 
-static int add_entry(struct unpacker *u, const struct entry *entry, struct error *err)
+static int add_entry(struct unpacker *u, const struct entry *entry, char *space, struct error *err)
 {
     AUTO(reader_freep) struct reader *reader = NULL;
     if (entry->type != ENTRY_FILE || entry->size == 0) {
@@ -20,17 +30,19 @@ static int add_entry(struct unpacker *u, const struct entry *entry, struct error
     if (entry_open(entry, &reader, err) != 0) {
         return -1;
     }
-    struct unpack_content content = {read_entry, reader};
+    struct tree_content source = {reader, space};
+    struct unpack_content content = {view_entry, &source};
     return unpacker_add(u, entry, &content, err);
 }
 
 int unpack_write_tree(struct unpacker *u, struct tree *tree, struct error *err)
 {
+    AUTO(mem_freep) char *space = mem_alloc(COPY_BYTES);
     for (size_t i = 0; i < tree_len(tree); i++) {
         if (cancel_requested()) {
             return cancel_error(err);
         }
-        if (add_entry(u, tree_at(tree, i), err) != 0) {
+        if (add_entry(u, tree_at(tree, i), space, err) != 0) {
             return -1;
         }
     }

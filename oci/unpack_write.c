@@ -18,8 +18,6 @@
 #include "base/strlist.h"
 #include "oci/unpack_internal.h"
 
-enum { COPY_BYTES = 128 * 1024 };
-
 /* A folder whose mode and time are set last. */
 struct late_folder {
     char *path;
@@ -42,7 +40,6 @@ struct unpacker {
     int parent_fd;
     struct hasher *hasher;
     struct strlist implied; /* folders that no entry spoke of so far */
-    char *space;            /* COPY_BYTES */
 };
 
 struct unpacker *unpacker_new(int rootfd, enum unpack_style style, int64_t stamp,
@@ -55,8 +52,7 @@ struct unpacker *unpacker_new(int rootfd, enum unpack_style style, int64_t stamp
                            .stamp = stamp,
                            .set_owners = style != UNPACK_PLAIN || geteuid() == 0,
                            .parent_fd = -1,
-                           .hasher = hasher_new(),
-                           .space = mem_alloc(COPY_BYTES)};
+                           .hasher = hasher_new()};
     return u;
 }
 
@@ -73,7 +69,6 @@ void unpacker_freep(struct unpacker **u)
     strlist_release(&(*u)->implied);
     free((*u)->folders);
     free((*u)->parent);
-    free((*u)->space);
     free(*u);
     *u = NULL;
 }
@@ -268,17 +263,18 @@ static int copy_content(struct unpacker *u, int fd, const struct unpack_content 
                         struct error *err)
 {
     for (;;) {
+        const void *data = NULL;
         size_t got = 0;
-        if (content->read(content->ctx, u->space, COPY_BYTES, &got, err) != 0) {
+        if (content->view(content->ctx, &data, &got, err) != 0) {
             return -1;
         }
         if (got == 0) {
             return 0;
         }
         if (hash) {
-            hasher_add(u->hasher, u->space, got);
+            hasher_add(u->hasher, data, got);
         }
-        if (file_write_fd(fd, "file", u->space, got, err) != 0) {
+        if (file_write_fd(fd, "file", data, got, err) != 0) {
             return -1;
         }
     }
