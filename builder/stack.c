@@ -73,8 +73,7 @@ int stack_fetch(struct stack *stack, struct error *err)
                                : registry_get_layers(stack->registry, &own, 0, own.layers_len, err);
 }
 
-/* The blob of layer INDEX where only its content will do: from its origin. */
-static int fetch_layer(struct stack *stack, size_t index, struct error *err)
+int stack_fetch_layer(struct stack *stack, size_t index, struct error *err)
 {
     size_t below = stack->base.layers_len;
     const struct image own = {.layers = stack->layers, .layers_len = stack->len};
@@ -84,7 +83,7 @@ static int fetch_layer(struct stack *stack, size_t index, struct error *err)
 int stack_layer(struct stack *stack, size_t index, struct tree **out, struct error *err)
 {
     if (!stack->diffs[index] &&
-        (fetch_layer(stack, index, err) != 0 ||
+        (stack_fetch_layer(stack, index, err) != 0 ||
          layer_tree(stack->store, &stack->layers[index], &stack->diffs[index], err) != 0)) {
         return -1;
     }
@@ -112,91 +111,5 @@ int stack_tree(struct stack *stack, struct tree **out, struct error *err)
         stack->merged_len++;
     }
     *out = stack->merged;
-    return 0;
-}
-
-static int merge_up_to(struct stack *stack, size_t count, struct tree **out, struct error *err)
-{
-    AUTO(tree_unrefp) struct tree *merged = tree_empty();
-    for (size_t i = 0; i < count; i++) {
-        struct tree *diff = NULL;
-        if (stack_layer(stack, i, &diff, err) != 0) {
-            return -1;
-        }
-        struct tree *more = tree_merge(merged, diff);
-        tree_unref(merged);
-        merged = more;
-    }
-    *out = MEM_STEAL(merged);
-    return 0;
-}
-
-static void add_with_parents(struct tree_builder *b, const struct tree *merged, const char *path)
-{
-    AUTO(mem_freep) char *at = mem_strdup(path);
-    while (at[0]) {
-        const struct entry *entry = tree_find(merged, at);
-        if (entry && entry->type == ENTRY_DIR) {
-            tree_builder_add(b, entry);
-        }
-        char *up = path_parent(at);
-        free(at);
-        at = up;
-    }
-}
-
-/* Layer INDEX has files in folders that it has no entries for. An overlay would show such a folder
- * as the layer's unpacked form has it; what it really is, the layers below say. One more layer
- * with nothing but these folders puts that right. */
-static int unpack_implied_folders(struct stack *stack, size_t index, enum unpack_style style,
-                                  const struct strlist *implied, struct strlist *out,
-                                  struct error *err)
-{
-    AUTO(tree_unrefp) struct tree *merged = NULL;
-    if (merge_up_to(stack, index + 1, &merged, err) != 0) {
-        return -1;
-    }
-    struct tree_builder *b = tree_builder_new();
-    for (size_t i = 0; i < implied->len; i++) {
-        add_with_parents(b, merged, implied->items[i]);
-    }
-    AUTO(tree_unrefp) struct tree *folders = tree_builder_finish(b);
-    if (tree_len(folders) == 0) {
-        return 0;
-    }
-    struct digest chain;
-    char hex[DIGEST_HEX_SIZE];
-    struct layer layer = {0};
-    char *path = NULL;
-    chain_id(stack->layers, index + 1, &chain);
-    AUTO(mem_freep) char *name = mem_printf("implied folders of %s", digest_hex(&chain, hex));
-    digest_of(name, strlen(name), &layer.diff_id);
-    if (unpack_layer(stack->store, &layer, folders, style, &path, err) != 0) {
-        return -1;
-    }
-    strlist_take(out, path);
-    return 0;
-}
-
-int stack_unpack(struct stack *stack, enum unpack_style style, struct strlist *out,
-                 struct error *err)
-{
-    if (stack_fetch(stack, err) != 0) {
-        return -1;
-    }
-    for (size_t i = 0; i < stack->len; i++) {
-        char *path = NULL;
-        struct tree *diff = i < stack->base.layers_len ? NULL : stack->diffs[i];
-        if (unpack_layer(stack->store, &stack->layers[i], diff, style, &path, err) != 0) {
-            return -1;
-        }
-        strlist_take(out, path);
-        AUTO(strlist_release) struct strlist implied = {0};
-        if (unpack_implied(stack->store, path, &implied, err) != 0 ||
-            (i > 0 && implied.len > 0 &&
-             unpack_implied_folders(stack, i, style, &implied, out, err) != 0)) {
-            return -1;
-        }
-    }
     return 0;
 }

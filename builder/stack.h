@@ -56,4 +56,7 @@ int stack_unpack(struct stack *stack, enum unpack_style style, struct strlist *o
  * cache in a registry. */
 int stack_fetch(struct stack *stack, struct error *err);
 
+/* The blob of layer INDEX where only its content will do: from its origin. Any thread. */
+int stack_fetch_layer(struct stack *stack, size_t index, struct error *err);
+
 #endif

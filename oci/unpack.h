@@ -25,6 +25,9 @@ enum unpack_style {
 int unpack_layer(struct store *store, const struct layer *layer, struct tree *diff,
                  enum unpack_style style, char **path_out, struct error *err);
 
+/* Whether unpack_layer() would find LAYER unpacked and need nothing else. */
+bool unpack_is_there(struct store *store, const struct layer *layer, enum unpack_style style);
+
 /* The time (seconds) that stands for replaced times in the unpacked layer PATH (as unpack_layer
  * gave it). */
 int unpack_stamp(struct store *store, const char *path, int64_t *out, struct error *err);

@@ -92,6 +92,15 @@ int unpack_stamp(struct store *store, const char *path, int64_t *out, struct err
     return found ? 0 : error_set(err, ERR_STORE, "'%s' is not an unpacked layer", path);
 }
 
+bool unpack_is_there(struct store *store, const struct layer *layer, enum unpack_style style)
+{
+    AUTO(mem_freep) char *folder = unpack_folder(&layer->diff_id, style);
+    struct error ignored = {0};
+    int64_t stamp = 0;
+    bool found = false;
+    return read_stamp(store, folder, &stamp, &found, &ignored) == 0 && found;
+}
+
 int unpack_find(struct store *store, const char *folder, bool *found_out, struct error *err)
 {
     int64_t ignored = 0;

@@ -1,0 +1,167 @@
+/* The layers of a stage as folders: several at once, each fetched and unpacked by one thread. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/pool.h"
+#include "builder/stack.h"
+
+/* More would only wait for each other; each needs about 3 MB. */
+enum { UNPACKERS_MAX = 4 };
+
+static int merge_up_to(struct stack *stack, size_t count, struct tree **out, struct error *err)
+{
+    AUTO(tree_unrefp) struct tree *merged = tree_empty();
+    for (size_t i = 0; i < count; i++) {
+        struct tree *diff = NULL;
+        if (stack_layer(stack, i, &diff, err) != 0) {
+            return -1;
+        }
+        struct tree *more = tree_merge(merged, diff);
+        tree_unref(merged);
+        merged = more;
+    }
+    *out = MEM_STEAL(merged);
+    return 0;
+}
+
+static void add_with_parents(struct tree_builder *b, const struct tree *merged, const char *path)
+{
+    AUTO(mem_freep) char *at = mem_strdup(path);
+    while (at[0]) {
+        const struct entry *entry = tree_find(merged, at);
+        if (entry && entry->type == ENTRY_DIR) {
+            tree_builder_add(b, entry);
+        }
+        char *up = path_parent(at);
+        free(at);
+        at = up;
+    }
+}
+
+/* Layer INDEX has files in folders that it has no entries for. An overlay would show such a folder
+ * as the layer's unpacked form has it; what it really is, the layers below say. One more layer
+ * with nothing but these folders puts that right. */
+static int unpack_implied_folders(struct stack *stack, size_t index, enum unpack_style style,
+                                  const struct strlist *implied, struct strlist *out,
+                                  struct error *err)
+{
+    AUTO(tree_unrefp) struct tree *merged = NULL;
+    if (merge_up_to(stack, index + 1, &merged, err) != 0) {
+        return -1;
+    }
+    struct tree_builder *b = tree_builder_new();
+    for (size_t i = 0; i < implied->len; i++) {
+        add_with_parents(b, merged, implied->items[i]);
+    }
+    AUTO(tree_unrefp) struct tree *folders = tree_builder_finish(b);
+    if (tree_len(folders) == 0) {
+        return 0;
+    }
+    struct digest chain;
+    char hex[DIGEST_HEX_SIZE];
+    struct layer layer = {0};
+    char *path = NULL;
+    chain_id(stack->layers, index + 1, &chain);
+    AUTO(mem_freep) char *name = mem_printf("implied folders of %s", digest_hex(&chain, hex));
+    digest_of(name, strlen(name), &layer.diff_id);
+    if (unpack_layer(stack->store, &layer, folders, style, &path, err) != 0) {
+        return -1;
+    }
+    strlist_take(out, path);
+    return 0;
+}
+
+struct unpack_job {
+    struct stack *stack;
+    enum unpack_style style;
+    char **paths; /* of each layer */
+    atomic_size_t next;
+    pthread_mutex_t lock;
+    bool failed;
+    struct error err;
+};
+
+/* A layer of this build is at hand as a tree; others come from their blobs. */
+static int unpack_one(struct unpack_job *job, size_t index, struct error *err)
+{
+    struct stack *stack = job->stack;
+    const struct layer *layer = &stack->layers[index];
+    struct tree *diff = index < stack->base.layers_len ? NULL : stack->diffs[index];
+    if (!unpack_is_there(stack->store, layer, job->style) &&
+        stack_fetch_layer(stack, index, err) != 0) {
+        return -1;
+    }
+    return unpack_layer(stack->store, layer, diff, job->style, &job->paths[index], err);
+}
+
+static void *unpack_thread(void *arg)
+{
+    struct unpack_job *job = arg;
+    for (;;) {
+        size_t index = atomic_fetch_add(&job->next, 1);
+        struct error err = {0};
+        if (index >= job->stack->len) {
+            return NULL;
+        }
+        if (unpack_one(job, index, &err) != 0) {
+            pthread_mutex_lock(&job->lock);
+            if (!job->failed) {
+                job->failed = true;
+                job->err = err;
+            }
+            pthread_mutex_unlock(&job->lock);
+            atomic_store(&job->next, job->stack->len);
+        }
+    }
+}
+
+/* Fills job->paths. The caller's thread takes part. */
+static int unpack_all(struct unpack_job *job, struct error *err)
+{
+    const struct stack *stack = job->stack;
+    pthread_t threads[UNPACKERS_MAX];
+    size_t missing = 0;
+    size_t started = 0;
+    for (size_t i = 0; i < stack->len; i++) {
+        missing += !unpack_is_there(stack->store, &stack->layers[i], job->style);
+    }
+    pthread_mutex_init(&job->lock, NULL);
+    while (started + 1 < missing && started + 1 < UNPACKERS_MAX) {
+        thread_start(&threads[started++], unpack_thread, job);
+    }
+    unpack_thread(job);
+    for (size_t i = 0; i < started; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    pthread_mutex_destroy(&job->lock);
+    if (job->failed) {
+        *err = job->err;
+        return -1;
+    }
+    return 0;
+}
+
+int stack_unpack(struct stack *stack, enum unpack_style style, struct strlist *out,
+                 struct error *err)
+{
+    struct unpack_job job = {
+        .stack = stack, .style = style, .paths = mem_calloc(stack->len + 1, sizeof *job.paths)};
+    int rc = unpack_all(&job, err);
+    for (size_t i = 0; i < stack->len && rc == 0; i++) {
+        AUTO(strlist_release) struct strlist implied = {0};
+        strlist_add(out, job.paths[i]);
+        rc = unpack_implied(stack->store, job.paths[i], &implied, err);
+        if (rc == 0 && i > 0 && implied.len > 0) {
+            rc = unpack_implied_folders(stack, i, style, &implied, out, err);
+        }
+    }
+    for (size_t i = 0; i < stack->len; i++) {
+        free(job.paths[i]);
+    }
+    free(job.paths);
+    return rc;
+}
