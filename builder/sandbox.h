@@ -69,6 +69,10 @@ void sandbox_result_release(struct store *store, struct sandbox_result *result);
 
 /* The best rung that this machine allows, and (the caller's) why no better one. */
 int sandbox_probe(enum sandbox_rung *rung_out, char **why_out, struct error *err);
+/* Whether overlays can lie in STORE's file system, tried out for the rung RUNG: *WHY_OUT (the
+ * caller's) is NULL, or why not. Call it before any thread exists. */
+int sandbox_probe_store(struct store *store, enum sandbox_rung rung, char **why_out,
+                        struct error *err);
 /* How base layers have to be unpacked for that rung. */
 enum unpack_style sandbox_style(enum sandbox_rung rung);
 

@@ -32,6 +32,9 @@ bool credentials_empty(const struct credentials *credentials);
 int docker_config_get(const char *host, const char *repository, struct credentials *out,
                       struct error *err);
 
+/* The files that are looked into, in their order, whether they are there or not. */
+void auth_file_paths(struct strlist *out);
+
 /* Stores USER and PASSWORD for HOST in the file that docker login would use ($REGISTRY_AUTH_FILE,
  * else config.json), or in the helper named there. Unknown members stay. *WHERE_OUT (may be NULL)
  * says where, the caller's. ERR_USAGE or ERR_STORE. */

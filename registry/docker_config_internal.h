@@ -11,9 +11,6 @@
 #include "base/strlist.h"
 #include "registry/docker_config.h"
 
-/* The files to look into, in their order. */
-void auth_file_paths(struct strlist *out);
-
 /* The file that login writes: the caller's. ERR_USAGE where no home is known. */
 int auth_file_to_write(char **path_out, struct error *err);
 
