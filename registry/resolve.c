@@ -514,7 +514,9 @@ int registry_get_image(struct registry *registry, const struct reference *ref,
     wish.origin = mem_printf("%s/%s", ref->host, ref->repository);
     registry_place(registry, ref->host, ref->repository, PLACE_PULL, &wish.place);
     if (load_fitting(registry, &wish, policy, &got, err) != 0) {
-        return error_wrap(err, "%s", shown);
+        /* What names the image already need not name it twice; a mirror's name is another. */
+        bool named = strncmp(err->text, shown, strlen(shown)) == 0;
+        return named ? -1 : error_wrap(err, "%s", shown);
     }
     if (remember(registry, &wish, &got, err) != 0) {
         return -1;
