@@ -119,7 +119,7 @@ static int find_source(struct run_mounts *m, size_t i, struct error *err)
     const struct run_mount *mount = &m->parsed[i];
     bool wanted = mount->type == MOUNT_BIND || (mount->type == MOUNT_CACHE && mount->from);
     struct tree *tree = NULL;
-    if (!wanted) {
+    if (!wanted || m->sources[i]) {
         return 0;
     }
     if (mount->from && strcmp(mount->from, "scratch") == 0) {
@@ -162,12 +162,32 @@ int run_mounts_read(struct stage *stage, const struct instruction *in, struct ru
             err->column = 0;
             return dockerfile_locate_flag(err, stage->build->df->file, in, &in->flags[i]);
         }
-        if (mount_target(&m->parsed[at], stage->workdir, (unsigned)at, &m->targets[at], err) != 0 ||
-            find_source(m, at, err) != 0) {
+        if (mount_target(&m->parsed[at], stage->workdir, (unsigned)at, &m->targets[at], err) != 0) {
             return mount_failed(m, at, err);
         }
     }
     return 0;
+}
+
+int run_mounts_find(struct run_mounts *m, struct error *err)
+{
+    for (size_t i = 0; i < m->len; i++) {
+        if (find_source(m, i, err) != 0) {
+            return mount_failed(m, i, err);
+        }
+    }
+    return 0;
+}
+
+bool run_mounts_have_layers(const struct run_mounts *m)
+{
+    for (size_t i = 0; i < m->len; i++) {
+        const char *from = m->parsed[i].from;
+        if (from && strcmp(from, "scratch") != 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static int key_source(struct run_mounts *m, struct tree *tree, const char *where,
@@ -186,7 +206,30 @@ static int key_source(struct run_mounts *m, struct tree *tree, const char *where
     return 0;
 }
 
-int run_mounts_key(struct run_mounts *m, struct step_key *key, struct error *err)
+/* A bound source: by its layers, where it has such and BY_LAYERS, else by its files. */
+static int key_bound(struct run_mounts *m, size_t i, struct step_key *key, bool by_layers,
+                     struct error *err)
+{
+    const struct run_mount *mount = &m->parsed[i];
+    const char *where = mount->source ? mount->source : "";
+    struct digest chain;
+    bool known = false;
+    bool layers = by_layers && mount->from && strcmp(mount->from, "scratch") != 0;
+    if (layers && source_chain(m->stage->build, m->stage, mount->from, &known, &chain, err) != 0) {
+        return mount_failed(m, i, err);
+    }
+    if (known) {
+        step_key_data(key, "the layers mounted", chain.bytes, sizeof chain.bytes);
+        step_key_text(key, "the folder mounted", where);
+        return 0;
+    }
+    if (find_source(m, i, err) != 0) {
+        return mount_failed(m, i, err);
+    }
+    return key_source(m, m->sources[i], where, key, err);
+}
+
+int run_mounts_key(struct run_mounts *m, struct step_key *key, bool by_layers, struct error *err)
 {
     step_key_data(key, "the number of mounts", &m->len, sizeof m->len);
     for (size_t i = 0; i < m->len; i++) {
@@ -200,8 +243,7 @@ int run_mounts_key(struct run_mounts *m, struct step_key *key, struct error *err
         step_key_text(key, "a mount's variable", mount->env);
         step_key_text(key, "a mount's id", named ? mount_id(mount) : NULL);
         step_key_data(key, "a mount's options", numbers, sizeof numbers);
-        if (mount->type == MOUNT_BIND &&
-            key_source(m, m->sources[i], mount->source ? mount->source : "", key, err) != 0) {
+        if (mount->type == MOUNT_BIND && key_bound(m, i, key, by_layers, err) != 0) {
             return -1;
         }
     }

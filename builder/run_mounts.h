@@ -1,8 +1,9 @@
 /*
  * The mounts of a RUN: from `--mount=...` to what the sandbox is told.
  *
- *     run_mounts_read(stage, in, &mounts, err)       parses, finds sources; no slot may be held
- *     run_mounts_key(&mounts, key, err)              what of them the step depends on
+ *     run_mounts_read(stage, in, &mounts, err)       parses
+ *     run_mounts_find(&mounts, err)                  finds sources; no slot may be held
+ *     run_mounts_key(&mounts, key, false, err)       what of them the step depends on
  *     run_mounts_prepare(&mounts, err)               folders, caches, secrets: fills list and env
  *     run_mounts_scan(&mounts, diff, err)            after the command: no secret in the layer
  *     run_mounts_release(&mounts)                    always: gives caches back, removes folders
@@ -30,11 +31,17 @@ struct run_mounts {
     int *locks;           /* of cache mounts, one per mount, -1: none */
 };
 
-/* Reads the --mount flags of the RUN IN and provides what they name. ERR_USAGE with place, and
+/* Reads the --mount flags of the RUN IN. ERR_USAGE with place. The other functions' errors are
  * those of the rooms below. */
 int run_mounts_read(struct stage *stage, const struct instruction *in, struct run_mounts *out,
                     struct error *err);
-int run_mounts_key(struct run_mounts *mounts, struct step_key *key, struct error *err);
+/* Whether something is mounted from another stage or an image. */
+bool run_mounts_have_layers(const struct run_mounts *mounts);
+/* BY_LAYERS: that counts by its layers, none of which is read; needs no run_mounts_find(), but no
+ * slot may be held. */
+int run_mounts_key(struct run_mounts *mounts, struct step_key *key, bool by_layers,
+                   struct error *err);
+int run_mounts_find(struct run_mounts *mounts, struct error *err);
 int run_mounts_prepare(struct run_mounts *mounts, struct error *err);
 int run_mounts_scan(const struct run_mounts *mounts, struct tree *diff, struct error *err);
 void run_mounts_release(struct run_mounts *mounts);

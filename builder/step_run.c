@@ -116,10 +116,12 @@ static void key_variable(struct step_key *key, const char *variable)
     step_key_text(key, label, variable);
 }
 
-static int make_key(struct run_step *r, struct step_key **out, struct error *err)
+/* BY_LAYERS: what is mounted from other stages and images counts by its layers, not its files. */
+static int make_key(struct run_step *r, bool by_layers, struct step_key **out, struct error *err)
 {
     struct stage *stage = r->stage;
-    AUTO(step_key_freep) struct step_key *key = stage_key(stage, "RUN");
+    AUTO(step_key_freep)
+    struct step_key *key = stage_key(stage, by_layers ? "RUN with layers" : "RUN");
     const bool alone = r->network == NETWORK_NONE;
     const struct strlist *hosts = &stage->build->request->add_hosts;
     step_key_data(key, "the number of words", &r->argv.len, sizeof r->argv.len);
@@ -138,7 +140,7 @@ static int make_key(struct run_step *r, struct step_key **out, struct error *err
     for (size_t i = 0; i < hosts->len; i++) {
         step_key_text(key, "--add-host", hosts->items[i]);
     }
-    if (run_mounts_key(&r->mounts, key, err) != 0) {
+    if (run_mounts_key(&r->mounts, key, by_layers, err) != 0) {
         return -1;
     }
     *out = MEM_STEAL(key);
@@ -279,26 +281,58 @@ static char *history_line(const struct run_step *r)
     return buf_take(&line);
 }
 
-static int run_step(struct run_step *r, struct error *err)
+/* The step by the files that are mounted: reads them. */
+static int run_files(struct run_step *r, struct step *step, struct error *err)
 {
     AUTO(step_key_freep) struct step_key *key = NULL;
+    if (run_mounts_find(&r->mounts, err) != 0 || make_key(r, false, &key, err) != 0) {
+        return -1;
+    }
+    step->key = key;
+    return stage_step(r->stage, step, err);
+}
+
+/* A key of a RUN that mounts from stages or images, made without reading them. */
+static int make_layers_key(struct run_step *r, bool *known_out, struct digest *out,
+                           struct error *err)
+{
+    AUTO(step_key_freep) struct step_key *key = NULL;
+    *known_out = !r->stage->build->dry && run_mounts_have_layers(&r->mounts);
+    if (!*known_out) {
+        return 0;
+    }
+    if (make_key(r, true, &key, err) != 0) {
+        return -1;
+    }
+    step_key_finish(key, out);
+    return 0;
+}
+
+static int run_step(struct run_step *r, struct error *err)
+{
+    struct digest layers_key;
+    bool known = false;
+    bool taken = false;
     if (read_command(r, err) != 0 || read_flags(r, err) != 0 ||
         run_mounts_read(r->stage, r->in, &r->mounts, err) != 0) {
         return -1;
     }
     read_env(r);
-    if (make_key(r, &key, err) != 0) {
+    if (make_layers_key(r, &known, &layers_key, err) != 0) {
         return -1;
     }
     AUTO(mem_freep) char *line = history_line(r);
     struct step step = {.in = r->in,
                         .created_by = line,
-                        .key = key,
+                        .also = known ? &layers_key : NULL,
                         .exclusive = true,
                         .make = make_run,
                         .keep = keep_run,
                         .ctx = r};
-    return stage_step(r->stage, &step, err);
+    if (known && stage_step_known(r->stage, &step, &layers_key, &taken, err) != 0) {
+        return -1;
+    }
+    return taken ? 0 : run_files(r, &step, err);
 }
 
 int stage_run_command(struct stage *stage, const struct instruction *in, struct error *err)

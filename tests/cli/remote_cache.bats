@@ -54,6 +54,17 @@ for layer in json.load(sys.stdin)["layers"]:
     done | sort -u
 }
 
+# The tag of the entry of a step, by the beginning of its line of history.
+tag_of() { # TEXT
+    local tag
+    for tag in $(tags); do
+        if manifest "$CACHE:$tag" | grep -q "created-by\":\"$1"; then
+            echo "$tag"
+            return
+        fi
+    done
+}
+
 blob_file() { # DIGEST
     local hex=${1#sha256:}
     echo "$BATS_FILE_TMPDIR/registry/storage/docker/registry/v2/blobs/sha256/${hex:0:2}/$hex/data"
@@ -125,6 +136,23 @@ END
     equal "$(cat out/srv/result)" differ
     machine 3 --cache-from "$CACHE" --target tool -o type=oci,dest=tool.tar
     tar -tf tool.tar >/dev/null
+}
+
+@test "remote cache: what RUN mounts from a stage is not fetched to learn that it is the same" {
+    needs_root
+    echo 'RUN --mount=from=tool,source=/src,target=/m cp /m/noise /copied' >>app/Dockerfile
+    cached 1 -t "$IMAGE:1" --push
+    mark_requests
+    cached 2 -t "$IMAGE:1" --push >out 2>&1
+    [ "$(grep -c CACHED out)" -eq 6 ]
+    equal "$(requests '"GET /v2/[^ ]*/blobs/')" 1
+    # The key by files holds where the layers are others.
+    sed -i 's|^COPY noise .|COPY noise other ./|; s|source=/src,target=/m|source=/src/noise,target=/m/noise|' app/Dockerfile
+    echo other >app/other
+    cached 2 >out 2>&1
+    echo another >app/other
+    cached 2 >out 2>&1
+    [ "$(grep -c CACHED out)" -eq 5 ]
 }
 
 @test "remote cache: a step that changes nothing is kept too" {
@@ -201,10 +229,9 @@ END
 
 @test "remote cache: an entry that is something else is passed over and put right" {
     cached 1 -t "$IMAGE:1" --push
-    local tags first second
-    tags=$(tags)
-    first=$(head -1 <<<"$tags")
-    second=$(sed -n 2p <<<"$tags")
+    local first second
+    first=$(tag_of 'WORKDIR /src')
+    second=$(tag_of 'COPY own ')
     # The image of another step, and an image that is no step's.
     skopeo copy --quiet --insecure-policy --src-tls-verify=false --dest-tls-verify=false --preserve-digests \
         "docker://$CACHE:$first" "docker://$CACHE:$second"
