@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/limits.h"
 #include "base/memory.h"
@@ -18,7 +19,9 @@ enum {
     PATIENCE_MS = 2000,      /* for the first contact, counted from the build's begin */
     BRIEF_TIMEOUT_MS = 5000, /* without progress, of later questions */
     PREFIX_MAX = 60,         /* of 128 that a tag may have, 65 are "-" and the key */
-    BLAMES_MAX = 3,          /* builds done again before the cache is not asked any more */
+    HICCUPS_MAX = 2,
+    HICCUP_US = 100 * 1000, /* before a server is asked again, doubled each time */
+    BLAMES_MAX = 3,         /* builds done again before the cache is not asked any more */
 };
 
 int64_t remote_now_ms(void)
@@ -116,6 +119,25 @@ static void set_down(struct remote_repository *r, const char *why)
     }
 }
 
+/* A server that answered with a hiccup (docker-registry does while somebody writes the same
+ * manifest) is asked again; one that does not answer is not. */
+static int get_entry(struct remote_repository *r, const char *tag, bool *found_out,
+                     struct buf *bytes, struct error *err)
+{
+    const struct entry_place at = {r->host, r->repository, tag};
+    for (unsigned retry = 0;; retry++) {
+        buf_clear(bytes);
+        if (registry_get_entry(r->cache->brief, &at, found_out, bytes, err) == 0) {
+            return 0;
+        }
+        if (err->http_status < 500 || retry == HICCUPS_MAX) {
+            return -1;
+        }
+        error_clear(err);
+        usleep(HICCUP_US << retry);
+    }
+}
+
 /* The first contact: connection, credentials and token are there when a step asks. */
 static void *probe(void *arg)
 {
@@ -127,8 +149,7 @@ static void *probe(void *arg)
     struct error err = {0};
     bool found = false;
     remote_tag(r, &none, tag);
-    const struct entry_place at = {r->host, r->repository, tag};
-    int rc = registry_get_entry(cache->brief, &at, &found, &bytes, &err);
+    int rc = get_entry(r, tag, &found, &bytes, &err);
     pthread_mutex_lock(&cache->lock);
     if (rc == 0 && r->state == REMOTE_UNKNOWN) {
         r->state = REMOTE_UP;
@@ -265,8 +286,7 @@ static bool ask(struct remote_repository *r, const struct digest *key, struct st
     bool found = false;
     char tag[REMOTE_TAG_SIZE];
     remote_tag(r, key, tag);
-    const struct entry_place at = {r->host, r->repository, tag};
-    if (registry_get_entry(cache->brief, &at, &found, &bytes, &err) != 0) {
+    if (get_entry(r, tag, &found, &bytes, &err) != 0) {
         pthread_mutex_lock(&cache->lock);
         if (err.code != ERR_CANCELLED) {
             set_down(r, err.text);
