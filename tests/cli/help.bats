@@ -25,7 +25,7 @@ commands=${commands% }
         slipway "$command" --help >help 2>errors
         [ ! -s errors ]
         grep -q "^Usage: slipway $command" help
-        [ "$(wc -l <help)" -le 52 ]
+        [ "$(wc -l <help)" -le 60 ]
         [ "$(wc -L <help)" -le 100 ]
         equal "$(slipway "$command" -h)" "$(cat help)"
         equal "$(slipway help "$command")" "$(cat help)"
