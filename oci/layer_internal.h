@@ -93,6 +93,14 @@ int layer_pack(struct layer_notes *notes, const struct layer_block *block, struc
 int layer_pack_large(struct layer_notes *notes, const struct layer_block *block,
                      struct reader **reader, struct buf *out, struct error *err);
 
+/* ---- layer_tree.c ---- */
+
+/* Adds ENTRY of a layer as the tar reader gave it. One path may be there twice: deleted or marked
+ * opaque, and made anew. What is made anew counts, and if it is a folder, it hides what was below
+ * it; in whatever order they come. */
+struct tree_builder;
+int layer_tree_add(struct tree_builder *builder, const struct entry *entry, struct error *err);
+
 /* ---- inflate.c ---- */
 
 /* As inflate_reader_stream(), and gzip is left to zlib even where ISA-L is there: to compare. */

@@ -15,7 +15,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "oci/content_range.h"
-#include "oci/layer.h"
+#include "oci/layer_internal.h"
 #include "oci/store_internal.h"
 #include "oci/tar_read.h"
 #include "oci/tree_index.h"
@@ -206,11 +206,11 @@ static struct content_source *source_new(struct store *store, const struct layer
 
 /* ---- entries ---- */
 
-/* Adds ENTRY of a layer. One path may be there twice: deleted or marked opaque, and made anew. What
- * is made anew counts, and if it is a folder, it hides what was below it; in whatever order they
- * come. */
-static void add_entry(struct tree_builder *builder, const struct entry *entry)
+int layer_tree_add(struct tree_builder *builder, const struct entry *entry, struct error *err)
 {
+    if (tree_builder_len(builder) >= LIMIT_ENTRIES) {
+        return error_set(err, ERR_REMOTE, "more than %zu entries", LIMIT_ENTRIES);
+    }
     struct entry added = *entry;
     const struct entry *there = tree_builder_get(builder, entry->path);
     bool is_mark = entry->type == ENTRY_WHITEOUT || entry->mode == UINT32_MAX;
@@ -225,6 +225,7 @@ static void add_entry(struct tree_builder *builder, const struct entry *entry)
         }
     }
     tree_builder_add(builder, &added);
+    return 0;
 }
 
 static int read_entries(struct tar_reader *tar, struct content_source *source,
@@ -239,11 +240,10 @@ static int read_entries(struct tar_reader *tar, struct content_source *source,
         if (!more) {
             break;
         }
-        if (tree_builder_len(builder) >= LIMIT_ENTRIES) {
-            return error_set(err, ERR_REMOTE, "more than %zu entries", LIMIT_ENTRIES);
-        }
         entry.source = entry.type == ENTRY_FILE && entry.size > 0 ? source : NULL;
-        add_entry(builder, &entry);
+        if (layer_tree_add(builder, &entry, err) != 0) {
+            return -1;
+        }
     }
     return 0;
 }

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/limits.h"
@@ -269,6 +270,13 @@ int tree_index_save(struct store *store, const struct digest *diff_id, const str
         return store_fault(store, err);
     }
     return store_write_file(store, path, data.data, data.len, err);
+}
+
+bool tree_index_is_there(struct store *store, const struct digest *diff_id)
+{
+    char path[80];
+    index_path(diff_id, path);
+    return faccessat(store_fd(store), path, F_OK, 0) == 0;
 }
 
 int tree_index_load(struct store *store, const struct digest *diff_id,

@@ -23,6 +23,9 @@ struct tree *tree_index_decode(const void *data, size_t len, struct content_sour
 int tree_index_save(struct store *store, const struct digest *diff_id, const struct tree *tree,
                     struct error *err);
 
+/* Whether there is one, good or damaged. */
+bool tree_index_is_there(struct store *store, const struct digest *diff_id);
+
 /* *OUT becomes NULL where there is none. */
 int tree_index_load(struct store *store, const struct digest *diff_id,
                     struct content_source *source, struct tree **out, struct error *err);

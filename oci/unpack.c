@@ -15,7 +15,9 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/path.h"
+#include "oci/layer_internal.h"
 #include "oci/tar_read.h"
+#include "oci/tree_index.h"
 #include "oci/unpack_internal.h"
 
 #define IMPLIED_MAX (256 * MIB)
@@ -67,7 +69,19 @@ static int view_tar(void *ctx, const void **data_out, size_t *got_out, struct er
     return tar_reader_view(ctx, data_out, got_out, err);
 }
 
-static int write_entries(struct tee *tee, struct unpacker *u, struct error *err)
+/* BUILDER may be NULL. */
+static int write_entry(struct tar_reader *tar, struct unpacker *u, struct tree_builder *builder,
+                       const struct entry *entry, struct error *err)
+{
+    struct unpack_content content = {view_tar, tar};
+    if (builder && layer_tree_add(builder, entry, err) != 0) {
+        return -1;
+    }
+    return unpacker_add(u, entry, entry->type == ENTRY_FILE ? &content : NULL, err);
+}
+
+static int write_entries(struct tee *tee, struct unpacker *u, struct tree_builder *builder,
+                         struct error *err)
 {
     AUTO(tar_reader_freep) struct tar_reader *tar = NULL;
     struct tee_reader *reader = mem_calloc(1, sizeof *reader);
@@ -87,8 +101,7 @@ static int write_entries(struct tee *tee, struct unpacker *u, struct error *err)
         if (!more) {
             return unpacker_finish(u, err);
         }
-        struct unpack_content content = {view_tar, tar};
-        if (unpacker_add(u, &entry, entry.type == ENTRY_FILE ? &content : NULL, err) != 0) {
+        if (write_entry(tar, u, builder, &entry, err) != 0) {
             return -1;
         }
     }
@@ -126,10 +139,19 @@ static int write_blob(struct store *store, const struct layer *layer, struct unp
         return -1;
     }
     tee.in = reader_ahead(inflated);
-    if (write_entries(&tee, u, err) != 0) {
+    /* Who asks for the layer's tree later need not inflate it again. */
+    AUTO(tree_builder_freep) struct tree_builder *builder = NULL;
+    if (!tree_index_is_there(store, &layer->diff_id)) {
+        builder = tree_builder_new();
+    }
+    if (write_entries(&tee, u, builder, err) != 0 || check_diff_id(&tee, layer, err) != 0) {
         return -1;
     }
-    return check_diff_id(&tee, layer, err);
+    if (builder) {
+        AUTO(tree_unrefp) struct tree *tree = tree_builder_finish(MEM_STEAL(builder));
+        return tree_index_save(store, &layer->diff_id, tree, err);
+    }
+    return 0;
 }
 
 /* Notes the folders that no entry spoke of in the file TEMP/implied, each ended by a zero byte. */

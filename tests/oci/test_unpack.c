@@ -20,6 +20,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "oci/tree_index.h"
 #include "oci/unpack.h"
 
 #define OK(CALL)                                                                                   \
@@ -249,6 +250,37 @@ static void test_unpack__whiteouts_and_opaque_folders(void **state)
     assert_false(is_opaque(dir, "a"));
 }
 
+static void test_unpack__leaves_the_tree_behind(void **state)
+{
+    (void)state;
+    need_root();
+    static const struct item items[] = {
+        {"d/", S_IFDIR, NULL, 0751, 1111111111, 5},
+        {"d/f", S_IFREG, "content", 0644, 1222222222, 1000},
+        {"d/.wh.gone", S_IFREG, NULL, 0, 0, 0},
+        {"new/", S_IFDIR, NULL, 0755, 0, 0},
+        {".wh.new", S_IFREG, NULL, 0, 0, 0},
+        {NULL, 0, NULL, 0, 0, 0},
+    };
+    struct layer layer;
+    AUTO(mem_freep) char *path = NULL;
+    AUTO(tree_unrefp) struct tree *expected = NULL;
+    AUTO(tree_unrefp) struct tree *tree = NULL;
+    put_layer(items, &layer);
+    OK(layer_tree(store, &layer, &expected, &err));
+    OK(file_remove_tree(store_fd(store), "trees", &err));
+    OK(unpack_layer(store, &layer, NULL, style(), &path, &err));
+    OK(store_remove_blob(store, &layer.blob.digest, &err));
+    OK(layer_tree(store, &layer, &tree, &err));
+    AUTO(buf_release) struct buf one = BUF_INIT(0);
+    AUTO(buf_release) struct buf other = BUF_INIT(0);
+    tree_index_encode(expected, &one);
+    tree_index_encode(tree, &other);
+    assert_int_equal(tree_len(tree), 4);
+    assert_int_equal(one.len, other.len);
+    assert_memory_equal(one.data, other.data, one.len);
+}
+
 static void test_unpack__a_later_entry_replaces(void **state)
 {
     (void)state;
@@ -475,6 +507,7 @@ int main(void)
         cmocka_unit_test(test_unpack__types_modes_owners_and_times),
         cmocka_unit_test(test_unpack__replaced_times_become_the_stamp),
         cmocka_unit_test(test_unpack__whiteouts_and_opaque_folders),
+        cmocka_unit_test(test_unpack__leaves_the_tree_behind),
         cmocka_unit_test(test_unpack__a_later_entry_replaces),
         cmocka_unit_test(test_unpack__from_a_difference_as_from_the_blob),
         cmocka_unit_test(test_unpack__plain_trees_for_people),
