@@ -199,6 +199,7 @@ static int find_target(struct copying *c, struct tree *tree, const struct copy_s
     const struct owner *owner = c->plan->chown ? c->plan->chown : &root_owner;
     AUTO(mem_freep) char *resolved = NULL;
     if (edit_resolve(c->edit, dest, true, &resolved, err) != 0) {
+        err->code = ERR_STEP; /* the image is as it is: no mistake in writing */
         return -1;
     }
     const struct entry *there = resolved[0] ? edit_find(c->edit, resolved) : NULL;
