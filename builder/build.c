@@ -137,34 +137,11 @@ static int check_runs(struct build *build, const struct plan_stage *plan, struct
     return 0;
 }
 
-/* Marks stage INDEX and all that it is known to need. What only a trigger or a variable tells is
- * started when it is needed. */
-static void mark_needed(struct build *build, size_t index, bool *needed)
-{
-    const struct plan_stage *plan = &build->plan.stages[index];
-    struct error ignored = {0};
-    if (needed[index]) {
-        return;
-    }
-    needed[index] = true;
-    if (plan->parent >= 0) {
-        mark_needed(build, (size_t)plan->parent, needed);
-    }
-    for (size_t i = plan->first; i < plan->end; i++) {
-        const char *from = instruction_flag(&build->df->items[i], "from");
-        int other = -1;
-        if (from && plan_find_stage(&build->plan, from, index, &other, &ignored) == 0 &&
-            other >= 0) {
-            mark_needed(build, (size_t)other, needed);
-        }
-    }
-}
-
 /* Starts all stages that the target needs, so that they run side by side from the beginning. */
 static int start_needed(struct build *build, struct error *err)
 {
     AUTO(mem_freep) bool *needed = mem_calloc(build->plan.len, sizeof *needed);
-    mark_needed(build, build->plan.target, needed);
+    plan_mark_needed(&build->plan, build->plan.target, needed);
     for (size_t i = 0; i < build->plan.len; i++) {
         if (needed[i] && check_runs(build, &build->plan.stages[i], err) != 0) {
             return -1;

@@ -284,6 +284,22 @@ const char *ignore_pattern_at(const struct ignore *ig, unsigned line)
     return NULL;
 }
 
+bool ignore_has_exceptions(const struct ignore *ig)
+{
+    return ig && ig->any_keeps;
+}
+
+bool ignore_takes_all(const struct ignore *ig)
+{
+    for (size_t i = 0; ig && i < ig->len; i++) {
+        const char *text = ig->rules[i].text;
+        if (strcmp(text, "*") == 0 || strcmp(text, "**") == 0 || strcmp(text, "**/*") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 size_t ignore_count(const struct ignore *ig)
 {
     return ig ? ig->len : 0;

@@ -39,6 +39,12 @@ bool ignore_prunes(const struct ignore *ig, const char *path);
 /* The text of the pattern on LINE as written, borrowed; NULL if there is none. */
 const char *ignore_pattern_at(const struct ignore *ig, unsigned line);
 
+/* Whether a pattern takes something back in ("!"). */
+bool ignore_has_exceptions(const struct ignore *ig);
+
+/* Whether a pattern leaves out everything by itself, as * does. */
+bool ignore_takes_all(const struct ignore *ig);
+
 /* The number of patterns. */
 size_t ignore_count(const struct ignore *ig);
 

@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "builder/expand.h"
+#include "builder/mount.h"
 
 void plan_release(struct plan *plan)
 {
@@ -171,6 +172,21 @@ static void set_automatic(struct plan *plan, const struct plan_inputs *inputs)
     }
 }
 
+int plan_make_globals(const struct dockerfile *df, const struct plan_inputs *inputs,
+                      struct plan *out, struct error *err)
+{
+    struct plan plan = {.df = df};
+    set_automatic(&plan, inputs);
+    for (size_t i = 0; i < df->len && df->items[i].type == INSTRUCTION_ARG; i++) {
+        if (global_arg(&plan, &df->items[i], inputs, err) != 0) {
+            plan_release(&plan);
+            return -1;
+        }
+    }
+    *out = plan;
+    return 0;
+}
+
 int plan_make(const struct dockerfile *df, const struct plan_inputs *inputs, struct plan *out,
               struct error *err)
 {
@@ -237,4 +253,47 @@ int plan_find_stage(const struct plan *plan, const char *name, size_t current, i
                          name, plan->stages[any].from->line);
     }
     return 0;
+}
+
+/* Marks what FROM means in stage CURRENT. */
+static void mark_source(const struct plan *plan, const char *from, size_t current, bool *needed)
+{
+    struct error ignored = {0};
+    int index = -1;
+    if (from && plan_find_stage(plan, from, current, &index, &ignored) == 0 && index >= 0) {
+        needed[index] = true;
+    }
+}
+
+static void mark_sources(const struct plan *plan, const struct instruction *in, size_t current,
+                         bool *needed)
+{
+    for (size_t i = 0; i < in->flags_len; i++) {
+        struct run_mount mount = {0};
+        struct error ignored = {0};
+        if (strcmp(in->flags[i].name, "from") == 0) {
+            mark_source(plan, in->flags[i].value, current, needed);
+        } else if (strcmp(in->flags[i].name, "mount") == 0 &&
+                   mount_parse(in->flags[i].value, NULL, &mount, &ignored) == 0) {
+            mark_source(plan, mount.from, current, needed);
+        }
+        run_mount_release(&mount);
+    }
+}
+
+void plan_mark_needed(const struct plan *plan, size_t index, bool *needed)
+{
+    needed[index] = true;
+    for (size_t i = index + 1; i > 0; i--) { /* a stage needs only earlier ones */
+        const struct plan_stage *stage = &plan->stages[i - 1];
+        if (!needed[i - 1]) {
+            continue;
+        }
+        if (stage->parent >= 0) {
+            needed[stage->parent] = true;
+        }
+        for (size_t j = stage->first; j < stage->end; j++) {
+            mark_sources(plan, &plan->df->items[j], i - 1, needed);
+        }
+    }
 }

@@ -46,9 +46,17 @@ int plan_make(const struct dockerfile *df, const struct plan_inputs *inputs, str
               struct error *err);
 void plan_release(struct plan *plan);
 
+/* As plan_make() up to the first FROM: the global and the automatic ARGs, and no stages. */
+int plan_make_globals(const struct dockerfile *df, const struct plan_inputs *inputs,
+                      struct plan *out, struct error *err);
+
 /* The stage that NAME, a name or number in stage CURRENT, means; -1: none, so it is an image or
  * context. A number out of range, CURRENT itself or a later stage is ERR_USAGE. */
 int plan_find_stage(const struct plan *plan, const char *name, size_t current, int *index_out,
                     struct error *err);
+
+/* Sets NEEDED, which has a place for each stage, for stage INDEX and all that it is known to need.
+ * What only a trigger or a variable tells is left out. */
+void plan_mark_needed(const struct plan *plan, size_t index, bool *needed);
 
 #endif
