@@ -9,6 +9,8 @@
 #include "builder/build_internal.h"
 #include "builder/finish.h"
 #include "builder/foreign.h"
+#include "builder/lint.h"
+#include "builder/lint_build.h"
 #include "builder/remote_cache.h"
 #include "builder/sources.h"
 #include "builder/stage.h"
@@ -216,7 +218,7 @@ static int make_plan(struct build *build, struct error *err)
     return plan_make(build->df, &inputs, &build->plan, err);
 }
 
-int build_open(struct build *build, const char *platform, bool part_of_index, struct error *err)
+int build_read(struct build *build, const char *platform, struct error *err)
 {
     resolve_build_args(build);
     if (find_platforms(build, platform, err) != 0 ||
@@ -224,10 +226,15 @@ int build_open(struct build *build, const char *platform, bool part_of_index, st
         return -1;
     }
     const struct buf *text = context_dockerfile(build->context);
-    if (find_epoch(build, err) != 0 ||
-        dockerfile_parse(buf_text(text), text->len, context_dockerfile_name(build->context),
-                         &build->df, err) != 0 ||
-        make_plan(build, err) != 0) {
+    return find_epoch(build, err) != 0
+               ? -1
+               : dockerfile_parse(buf_text(text), text->len,
+                                  context_dockerfile_name(build->context), &build->df, err);
+}
+
+int build_open(struct build *build, const char *platform, bool part_of_index, struct error *err)
+{
+    if (build_read(build, platform, err) != 0 || make_plan(build, err) != 0) {
         return -1;
     }
     build->stages = mem_calloc(build->plan.len, sizeof *build->stages);
@@ -267,7 +274,7 @@ static void warn_unused_arguments(struct build *build)
 {
     static const char *const known[] = {
         "SOURCE_DATE_EPOCH", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "FTP_PROXY",
-        "ftp_proxy",         "NO_PROXY",   "no_proxy",   "ALL_PROXY",   "all_proxy"};
+        LINT_OPTIONS_ARG,    "ftp_proxy",  "NO_PROXY",   "no_proxy",    "ALL_PROXY",   "all_proxy"};
     for (size_t i = 0; i < build->build_args.len; i++) {
         AUTO(mem_freep) char *name = mem_strdup(build->build_args.items[i]);
         *strchrnul(name, '=') = '\0';
@@ -350,6 +357,7 @@ struct build_order {
     struct remote_cache *remote;
     const char *platform; /* NULL: this machine's */
     bool part_of_index;
+    bool first; /* of several platforms */
 };
 
 /* The image for one platform. */
@@ -362,7 +370,13 @@ static int build_one(const struct build_order *order, struct build_result *resul
     int r = build_open(&build, order->platform, order->part_of_index, err);
     keep_dockerfile(&build, result);
     if (r == 0) {
+        r = lint_before_build(&build, err);
+    }
+    if (r == 0) {
         r = build_run_stages(&build, err);
+        if (order->first && (r == 0 || err->code != ERR_CANCELLED)) {
+            lint_after_build(&build);
+        }
     }
     if (r == 0) {
         r = get_contents(&build, err);
@@ -387,7 +401,7 @@ static int build_several(const struct build_request *request, struct remote_cach
     struct build build;
     int r = 0;
     for (size_t i = 0; i < platforms->len && r == 0; i++) {
-        const struct build_order order = {request, remote, platforms->items[i], true};
+        const struct build_order order = {request, remote, platforms->items[i], true, i == 0};
         struct build_result one = {0};
         r = build_one(&order, &one, err);
         if (r == 0) {
@@ -423,7 +437,7 @@ static int build_all(const struct build_request *request, struct remote_cache *r
         return build_several(request, remote, result, err);
     }
     const struct build_order order = {request, remote, platforms->len ? platforms->items[0] : NULL,
-                                      false};
+                                      false, true};
     return build_one(&order, result, err);
 }
 

@@ -69,6 +69,9 @@ struct build {
 void build_init(struct build *build, const struct build_request *request);
 void build_release(struct build *build);
 
+/* The first half of build_open(): opens the context and reads the Dockerfile. */
+int build_read(struct build *build, const char *platform, struct error *err);
+
 /* Opens the context, reads the Dockerfile and makes the plan for PLATFORM (NULL: this machine's).
  * PART_OF_INDEX: its layers are not pushed on the way. */
 int build_open(struct build *build, const char *platform, bool part_of_index, struct error *err);

@@ -509,6 +509,11 @@ const struct buf *context_dockerfile(const struct context *context)
     return &context->dockerfile;
 }
 
+const struct ignore *context_ignore(const struct context *context)
+{
+    return context->ignore;
+}
+
 /* Whether PATH is there at all, excluded or not. */
 static bool is_there(const struct context *context, const char *path)
 {

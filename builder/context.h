@@ -53,6 +53,9 @@ int context_tree(struct context *context, struct tree **out, struct error *err);
  * .dockerignore line 3: *.o". NULL: none does, or PATH is not there; else the caller's. */
 char *context_why_excluded(struct context *context, const char *path);
 
+/* What the ignore file says, borrowed; NULL: there is none. */
+const struct ignore *context_ignore(const struct context *context);
+
 /* The commit time of the context's git HEAD, in seconds; false where it is not in git. */
 bool context_commit_time(const struct context *context, int64_t *seconds_out);
 

@@ -187,22 +187,43 @@ static void begin_stage(struct linter *l, size_t index)
         strlist_add_all(&stage->env, &parent->env);
         strlist_add_all(&stage->args, &parent->args);
         strlist_add_all(&stage->declared, &parent->declared);
+        stage->base = parent->base;
+        stage->base_stage = parent->base_stage;
+        stage->base_asked = parent->base_asked;
         stage->env_known = parent->env_known;
         stage->shell_set = parent->shell_set;
         stage->workdir_set = parent->workdir_set;
         return;
     }
-    stage->env_known = plan->scratch;
-    if (!plan->scratch && l->inputs->base) {
-        stage->env_known =
-            l->inputs->base(l->inputs->ctx, index, plan->base, &stage->env, &stage->shell_set);
-    }
-    if (!stage->env_known && !strlist_has(&l->out->unknown, plan->base)) {
-        strlist_add(&l->out->unknown, plan->base);
-    }
+    stage->env_known = stage->base_asked = plan->scratch;
+    stage->base = plan->scratch ? NULL : plan->base;
+    stage->base_stage = index;
     if (!strlist_env_get(&stage->env, "PATH")) {
         strlist_env_set(&stage->env, "PATH",
                         "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    }
+}
+
+void lint_ask_base(struct linter *l)
+{
+    struct lint_stage *stage = l->now;
+    AUTO(strlist_release) struct strlist env = {0};
+    bool shell = false;
+    if (stage->base_asked) {
+        return;
+    }
+    stage->base_asked = true;
+    stage->env_known = l->inputs->base && l->inputs->base(l->inputs->ctx, stage->base_stage,
+                                                          stage->base, &env, &shell);
+    stage->shell_set = stage->shell_set || shell;
+    if (!stage->env_known && !strlist_has(&l->out->unknown, stage->base)) {
+        strlist_add(&l->out->unknown, stage->base);
+    }
+    for (size_t i = 0; i < env.len; i++) { /* the stage's own come first */
+        AUTO(mem_freep) char *key = mem_strndup(env.items[i], strcspn(env.items[i], "="));
+        if (!strlist_env_get(&stage->env, key)) {
+            strlist_add(&stage->env, env.items[i]);
+        }
     }
 }
 
@@ -296,17 +317,16 @@ static int ask_stage(struct linter *l, size_t index, struct error *err)
     return 0;
 }
 
-/* Asks the stages that the target needs; without a target all, as docker does. */
 static int ask_stages(struct linter *l, struct error *err)
 {
     AUTO(mem_freep) bool *needed = mem_calloc(l->plan.len, sizeof *needed);
-    if (l->inputs->target) {
+    if (!l->inputs->all_stages) {
         plan_mark_needed(&l->plan, l->plan.target, needed);
     }
     l->stages = mem_calloc(l->plan.len, sizeof *l->stages);
     int r = 0;
     for (size_t i = 0; i < l->plan.len && r == 0; i++) {
-        if (needed[i] || !l->inputs->target) {
+        if (needed[i] || l->inputs->all_stages) {
             r = ask_stage(l, i, err);
         }
     }

@@ -53,7 +53,8 @@ struct lint_inputs {
     const struct strlist *contexts;   /* names that --build-context replaces */
     const struct platform *build_platform;
     const struct platform *target_platform;
-    const char *target;          /* only this stage and those it needs; NULL: all */
+    const char *target;          /* NULL: the last stage */
+    bool all_stages;             /* also those that the target does not need */
     const struct ignore *ignore; /* of the build context; NULL: none */
     /* The environment that the base image IMAGE brings to a stage, and whether it has a SHELL.
      * False where the image cannot be had: then nothing is said of variables that it may bring. */

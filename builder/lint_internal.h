@@ -42,8 +42,11 @@ struct lint_stage {
     struct strlist env;      /* ENV, also the base's: KEY=VALUE */
     struct strlist args;     /* ARGs that have a value; ENV counts before them */
     struct strlist declared; /* names of ARGs, also those without a value */
+    const char *base;        /* the image at the bottom, borrowed; NULL: scratch */
+    size_t base_stage;       /* the stage that names it */
+    bool base_asked;         /* lint_ask_base() was called, or need not be */
     bool env_known;          /* what the base brings is part of `env` */
-    bool shell_set;          /* SHELL was given, here or in the base */
+    bool shell_set;          /* SHELL was given, here or in the base (once asked) */
     bool workdir_set;        /* a WORKDIR was given */
     /* The last of each in this stage, NULL: none yet. */
     const struct instruction *cmd, *entrypoint, *healthcheck;
@@ -91,8 +94,11 @@ struct lint_finding *lint_add(struct linter *l, const struct lint_rule *rule,
                               const struct instruction *in, const char *word, char *advice,
                               const char *format, ...) __attribute__((format(printf, 6, 7)));
 
-/* Expands WORD with the variables at hand; what it lacks is added to l->unset. An error of WORD
- * counts only where all variables are known: else the result is "". The result is the caller's. */
+/* Takes over what the base image at hand brings, once; this may need the network. */
+void lint_ask_base(struct linter *l);
+
+/* Expands WORD with the variables at hand; what it lacks is in l->unset. An error of WORD counts
+ * only where all variables are known: else the result is "". The result is the caller's. */
 int lint_expand(struct linter *l, const struct instruction *in, const char *word, char **out,
                 struct error *err);
 

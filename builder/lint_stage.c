@@ -34,7 +34,13 @@ static char *as_json(const char *command)
 static void json_args(struct linter *l, const struct lint_rule *rule, const struct instruction *in)
 {
     bool command = in->type == INSTRUCTION_CMD || in->type == INSTRUCTION_ENTRYPOINT;
-    if (!command || in->exec_form || in->args.len == 0 || l->now->shell_set) {
+    if (!command || in->exec_form || in->args.len == 0) {
+        return;
+    }
+    if (!l->now->shell_set) {
+        lint_ask_base(l);
+    }
+    if (l->now->shell_set) {
         return;
     }
     const char *name = instruction_name(in->type);

@@ -30,6 +30,19 @@ static struct expander expander_of(struct linter *l)
     return (struct expander){.get = look_up, .ctx = l, .used = note_unset, .escape = l->df->escape};
 }
 
+/* Whether it is worth while to expand once more: something was missing that the base, which is
+ * asked only now, may bring. */
+static bool base_may_help(struct linter *l)
+{
+    bool asked = l->now->base_asked;
+    if (l->unset.len == 0 || asked) {
+        return false;
+    }
+    lint_ask_base(l);
+    strlist_release(&l->unset);
+    return true;
+}
+
 /* A variable of a base that nobody could read may be what is missing: no error then. */
 static int excuse(struct linter *l, const struct instruction *in, const char *word, char **out,
                   struct error *err)
@@ -47,12 +60,29 @@ int lint_expand(struct linter *l, const struct instruction *in, const char *word
                 struct error *err)
 {
     struct expander x = expander_of(l);
-    return expand_word(&x, word, out, err) == 0 ? 0 : excuse(l, in, word, out, err);
+    AUTO(mem_freep) char *text = NULL;
+    strlist_release(&l->unset);
+    int r = expand_word(&x, word, &text, err);
+    if (base_may_help(l)) {
+        mem_freep(&text);
+        error_clear(err);
+        r = expand_word(&x, word, &text, err);
+    }
+    if (r != 0) {
+        return excuse(l, in, word, out, err);
+    }
+    *out = MEM_STEAL(text);
+    return 0;
 }
 
 int lint_expand_words(struct linter *l, const char *word, struct strlist *out, struct error *err)
 {
     struct expander x = expander_of(l);
+    AUTO(strlist_release) struct strlist first = {0};
+    strlist_release(&l->unset);
+    expand_words(&x, word, &first, err);
+    base_may_help(l);
+    error_clear(err);
     return expand_words(&x, word, out, err);
 }
 
@@ -124,7 +154,6 @@ static int one_word(struct linter *l, const struct instruction *in, const char *
                     struct error *err)
 {
     AUTO(mem_freep) char *ignored = NULL;
-    strlist_release(&l->unset);
     if (!word || !strchr(word, '$')) {
         return 0;
     }
@@ -189,6 +218,10 @@ static int copied(struct linter *l, const struct instruction *in, struct error *
         if (in->heredocs[i].expand && strchr(in->heredocs[i].content, '$')) {
             strlist_release(&l->unset);
             expand_heredoc(&x, in->heredocs[i].content, &content, &ignored);
+            if (base_may_help(l)) {
+                mem_freep(&content);
+                expand_heredoc(&x, in->heredocs[i].content, &content, &ignored);
+            }
             report_unset(l, in, announcement(in, &in->heredocs[i]));
         }
     }
@@ -205,6 +238,10 @@ static int mounts(struct linter *l, const struct instruction *in, struct error *
         }
         strlist_release(&l->unset);
         int r = mount_parse(in->flags[i].value, &x, &mount, err);
+        if (base_may_help(l)) {
+            run_mount_release(&mount);
+            r = mount_parse(in->flags[i].value, &x, &mount, err);
+        }
         run_mount_release(&mount);
         if (r != 0 && (l->now->env_known || l->unset.len == 0)) {
             err->column = 0;

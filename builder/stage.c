@@ -30,6 +30,7 @@ void stage_release(struct stage *stage)
     pthread_mutex_destroy(&stage->stack_lock);
     stack_release(&stage->stack);
     json_freep(&stage->config);
+    json_freep(&stage->base_config);
     platform_release(&stage->platform);
     strlist_release(&stage->env);
     strlist_release(&stage->args);
@@ -156,6 +157,7 @@ static int from_image(struct stage *stage, struct error *err)
                               err);
         if (r == 0) {
             stage->config = config_inherit(config);
+            stage->base_config = MEM_STEAL(config);
         } else {
             missing_image(stage, stage->plan->base, err);
         }

@@ -28,6 +28,7 @@ struct stage {
     pthread_mutex_t stack_lock; /* once the stage is done, others read its stack */
     struct stack stack;
     json_t *config;
+    json_t *base_config; /* of the image that the stage starts from; NULL: none, or not met yet */
     struct platform platform;
     struct strlist env;   /* KEY=VALUE as in the config */
     struct strlist args;  /* ARGs in scope that have a value, KEY=VALUE */

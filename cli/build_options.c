@@ -150,8 +150,6 @@ static const struct option_spec specs[] = {
      .kind = OPTION_NUMBER,
      AT(request.jobs)},
     {.name = "context", .letter = 'c', .argument = "CONTEXT", TEXT(context)},
-    NOT_YET("check", "checking a Dockerfile without building it"),
-    NOT_YET("call", "--call"),
     NOT_YET("attest", "an attestation"),
     NOT_YET("sbom", "a list of the image's software"),
     NEVER("squash", "layers are not joined: use a last stage with COPY --from"),

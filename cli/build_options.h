@@ -19,6 +19,8 @@ struct build_options {
     const char *digest_file;
     struct strlist cache_repo; /* kaniko's name for both --cache-from and --cache-to */
     int cache_switch;          /* kaniko's --cache: 1 true, -1 false, 0 not given */
+    bool check;                /* only judge the Dockerfile */
+    bool check_json;
     bool no_push;
     bool destination; /* a --destination was given: kaniko pushes then */
 };

@@ -1,5 +1,37 @@
+#include <string.h>
+
 #include "base/memory.h"
 #include "cli/build_command.h"
+#include "cli/check_command.h"
+
+/* docker's --call=METHOD[,format=json]. */
+static int parse_call(void *member, const char *value, struct error *err)
+{
+    struct build_options *o = member;
+    size_t len = strcspn(value, ",");
+    const char *format = value[len] ? value + len + 1 : "";
+    bool build = len == 5 && memcmp(value, "build", len) == 0;
+    bool check = len == 5 && memcmp(value, "check", len) == 0;
+    if (!build && !check) {
+        return error_set(err, ERR_USAGE, "'%.*s' is none of build, check", (int)len, value);
+    }
+    if (format[0] && strcmp(format, "format=json") != 0 && strcmp(format, "format=text") != 0) {
+        return error_set(err, ERR_USAGE, "'%s' is none of format=text, format=json", format);
+    }
+    o->check = check;
+    o->check_json = strcmp(format, "format=json") == 0;
+    return 0;
+}
+
+static const struct option_spec call_specs[] = {
+    {.name = "check",
+     .help = "only judge the Dockerfile, as 'slipway check' does",
+     .kind = OPTION_FLAG,
+     .offset = offsetof(struct build_options, check)},
+    {.name = "call", .argument = "METHOD", .kind = OPTION_CALL, .parse = parse_call},
+};
+static const struct option_group call_group = {"Instead of building", call_specs,
+                                               ARRAY_LEN(call_specs)};
 
 static const struct option_table table = {
     .command = "build",
@@ -8,7 +40,7 @@ static const struct option_table table = {
         "Builds an image; CONTEXT: folder, git URL[#REF[:SUBDIR]], tar archive, or - (stdin).",
     .notes = "kaniko's --context --dockerfile --destination --no-push --tar-path --oci-layout-path "
              "work too.",
-    .groups = {&build_group, &build_result_group, &session_group},
+    .groups = {&build_group, &build_result_group, &session_group, &call_group},
     .max_arguments = 1,
 };
 
@@ -26,6 +58,9 @@ int cmd_build(struct invocation *call, struct error *err)
     }
     if (build_options_complete(&options, &arguments, NULL, err) != 0) {
         return error_wrap(err, "build");
+    }
+    if (options.check) {
+        return check_command_run(call, &options, options.check_json, err);
     }
     build_command_enter(call, &done);
     if (done) {

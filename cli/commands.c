@@ -13,6 +13,7 @@
 /* Sorted by name. */
 static const struct command commands[] = {
     {"build", "Build an image from a Dockerfile", cmd_build},
+    {"check", "Find fault with a Dockerfile without building it", cmd_check},
     {"doctor", "Show what this machine allows, and what would better it", cmd_doctor},
     {"du", "Show what the store holds", cmd_du},
     {"history", "Show the steps that made an image", cmd_history},

@@ -36,6 +36,7 @@ void commands_print_help(FILE *out);
 
 /* Each reads its own options; in the order of the alphabet. */
 int cmd_build(struct invocation *call, struct error *err);
+int cmd_check(struct invocation *call, struct error *err);
 int cmd_doctor(struct invocation *call, struct error *err);
 int cmd_du(struct invocation *call, struct error *err);
 int cmd_history(struct invocation *call, struct error *err);

@@ -57,6 +57,14 @@ static void show_line(const char *line, const struct error *err, FILE *out)
     fputc('\n', out);
 }
 
+void report_line(const struct error *place, const char *text, FILE *out)
+{
+    AUTO(mem_freep) char *line = find_line(text, place->line);
+    if (line) {
+        show_line(line, place, out);
+    }
+}
+
 void report_error(const struct error *err, const struct report_source *source, FILE *out)
 {
     AUTO(buf_release) struct buf text = BUF_INIT(0);
@@ -79,9 +87,8 @@ void report_error(const struct error *err, const struct report_source *source, F
      * say which line met them. */
     bool mendable = err->code == ERR_USAGE || err->code == ERR_STEP;
     bool placed = mendable && err->line && source->text && strcmp(source->name, err->file) == 0;
-    AUTO(mem_freep) char *line = placed ? find_line(source->text, err->line) : NULL;
-    if (line) {
-        show_line(line, err, out);
+    if (placed) {
+        report_line(err, source->text, out);
     }
     fflush(out);
 }

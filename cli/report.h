@@ -19,4 +19,8 @@ struct report_source {
  * out. */
 void report_error(const struct error *err, const struct report_source *source, FILE *out);
 
+/* Writes the line of TEXT that PLACE names, with a caret below its column; nothing where TEXT is
+ * shorter. */
+void report_line(const struct error *place, const char *text, FILE *out);
+
 #endif

@@ -63,6 +63,7 @@ static int run_case(const struct lint_case *c, struct lint *out, struct error *e
                                  .build_platform = &here,
                                  .target_platform = &here,
                                  .target = c->target,
+                                 .all_stages = !c->target,
                                  .ignore = ignore,
                                  .base = base_env,
                                  .ctx = &unknown};
