@@ -182,7 +182,9 @@ static int remove_tags(struct pruning *p, struct image_tag *tags, size_t len, st
         struct usage_item *item = tag_item(p, tags[i].name);
         tags[i].tagged = item ? item->used_ns : INT64_MAX;
     }
-    qsort(tags, len, sizeof *tags, by_record_use);
+    if (len > 0) {
+        qsort(tags, len, sizeof *tags, by_record_use);
+    }
     for (size_t i = 0; i < len && !has_room(p); i++) {
         struct usage_item *item = tag_item(p, tags[i].name);
         if (!item || item->used_ns >= p->since) {
