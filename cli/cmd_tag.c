@@ -43,7 +43,7 @@ int cmd_tag(struct invocation *call, struct error *err)
     if (done) {
         return 0;
     }
-    if (store_open(NULL, &store, err) != 0) {
+    if (store_open(NULL, &store, err) != 0 || store_hold(store, err) != 0) {
         return -1;
     }
     return tag(store, arguments.items[0], arguments.items[1], err);

@@ -14,7 +14,8 @@
  * the next who opens the store
  *
  * Everything is written to a temporary name and renamed. A file whose content is its name needs no
- * lock. No function waits for another process but store_lock().
+ * lock. No function waits for another process but store_lock(), and store_touch() for the moment
+ * that it takes to remove a file.
  *
  * Making room: the time (mtime) of a blob, record, tree index, unpacked layer, inflated layer, git
  * mirror or cache mount is when it was last used. A process that relies on what it finds calls

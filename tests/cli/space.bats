@@ -186,3 +186,39 @@ END
     failed_with 2
     says 'only until=DURATION'
 }
+
+@test "prune: an ordinary user gets rid of what RUN left behind" {
+    needs_root
+    if ! as_nobody unshare --user true 2>/dev/null; then
+        skip "this machine does not let users make user namespaces"
+    fi
+    prepare_nobody
+    context app <<'END'
+FROM conformance/busybox:1
+RUN --mount=type=cache,target=/c mkdir -m 0 /c/closed && mkdir -p /a/b && echo x > /a/b/file && chmod 500 /a/b /a
+END
+    chown -R 31000:31000 app
+    as_nobody "$SLIPWAY" build -t app:1 app
+    run as_nobody "$SLIPWAY" du
+    succeeded
+    says '^unpacked layers +[1-9]'
+    as_nobody "$SLIPWAY" prune --all
+    run as_nobody "$SLIPWAY" du
+    succeeded
+    says '^total +0 '
+}
+
+@test "docker: system df, builder prune and the like" {
+    ln -s "$SLIPWAY" docker
+    printf 'FROM scratch\nCOPY Dockerfile /\n' | context app
+    ./docker build -t app:1 app
+    equal "$(./docker system df)" "$(slipway du)"
+    equal "$(./docker buildx du)" "$(slipway du)"
+    run ./docker builder prune --force --all --keep-storage 10GB
+    succeeded
+    says '^Removed 0 B'
+    run ./docker system prune -af --filter until=24h
+    says '^Removed 0 B'
+    run ./docker system prune -af
+    says '^Removed [1-9]'
+}
