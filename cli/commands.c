@@ -18,6 +18,7 @@ static const struct command commands[] = {
     {"du", "Show what the store holds", cmd_du},
     {"history", "Show the steps that made an image", cmd_history},
     {"images", "List the images in the store", cmd_images},
+    {"init", "Write a slipway.json from what a repository has", cmd_init},
     {"inspect", "Show an image's configuration as JSON", cmd_inspect},
     {"load", "Read images from an archive into the store", cmd_load},
     {"login", "Check and keep credentials for a registry", cmd_login},

@@ -41,6 +41,7 @@ int cmd_doctor(struct invocation *call, struct error *err);
 int cmd_du(struct invocation *call, struct error *err);
 int cmd_history(struct invocation *call, struct error *err);
 int cmd_images(struct invocation *call, struct error *err);
+int cmd_init(struct invocation *call, struct error *err);
 int cmd_inspect(struct invocation *call, struct error *err);
 int cmd_load(struct invocation *call, struct error *err);
 int cmd_login(struct invocation *call, struct error *err);

@@ -41,6 +41,7 @@ int check_read_context(void *ctx, const char *name, size_t max, struct buf *out,
     return context_read(ctx, name, max, out, found_out, err);
 }
 
+static char *format_text(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 static char *format_text(const char *format, va_list args)
 {
     char text[ERROR_TEXT_SIZE];
@@ -175,7 +176,7 @@ static int read_doc(struct check *check, const char *const *names, enum marked_f
 {
     bool found = false;
     doc->text = (struct buf)BUF_INIT(LIMIT_MARKED_BYTES);
-    for (size_t i = 0; names[i] && !found; i++) {
+    for (size_t i = 0; names[i] && names[i][0] && !found; i++) {
         if (check->inputs->read(check->inputs->ctx, names[i], LIMIT_MARKED_BYTES, &doc->text,
                                 &found, err) != 0) {
             return error_wrap(err, "%s", names[i]);
@@ -324,7 +325,7 @@ static void doc_release(struct check_doc *doc)
     marked_freep(&doc->file);
 }
 
-static void check_release(struct check *check)
+void check_release(struct check *check)
 {
     doc_release(&check->config);
     doc_release(&check->taskdef);
@@ -364,15 +365,23 @@ static int by_place(const void *a, const void *b)
     return order ? order : strcmp(x->text, y->text);
 }
 
+int check_open(struct check *check, struct error *err)
+{
+    if (read_docs(check, err) != 0 || read_images(check, err) != 0) {
+        return -1;
+    }
+    check_claims(check);
+    return 0;
+}
+
 int deploy_check(const struct check_inputs *inputs, struct check_findings *out, struct error *err)
 {
     AUTO(check_findings_release) struct check_findings found = {0};
     AUTO(check_release)
     struct check check = {.inputs = inputs, .out = &found, .pipeline = PIPELINE_INIT};
-    if (read_docs(&check, err) != 0 || read_images(&check, err) != 0) {
+    if (check_open(&check, err) != 0) {
         return -1;
     }
-    check_claims(&check);
     check_names(&check);
     check_ports(&check);
     check_fargate(&check);

@@ -62,7 +62,7 @@ struct check_inputs {
     const char *dockerfile;           /* of an image that slipway.json does not name */
     const char *target;               /* of that image; NULL: the last stage */
     const struct strlist *build_args; /* KEY=VALUE; may be NULL */
-    const char *config;               /* slipway.json */
+    const char *config;               /* slipway.json; "": not read */
     const char *taskdef;              /* taskdef.json; $TASKDEF_FILE is the caller's to look up */
     const char *appspec;              /* appspec.yaml or .yml */
     const char *buildspec;            /* buildspec.yml or .yaml */

@@ -103,6 +103,12 @@ int docker_facts_read(struct check *check, const char *name, const char *target,
                       struct error *err);
 void docker_facts_release(struct docker_facts *facts);
 
+/* Reads all files and finds the claims; `inputs` and `out` are set. What is unreadable is a
+ * finding.
+ */
+int check_open(struct check *check, struct error *err);
+void check_release(struct check *check);
+
 void check_claims(struct check *check);
 
 /* The rules. */

@@ -258,3 +258,57 @@ END
     failed_with 2
     says "did you mean 'container'"
 }
+
+@test "init: a slipway.json that ship takes, and what it was concluded from" {
+    site_context app
+    taskdef app/taskdef.json "<IMAGE1_NAME>" "example.org/sidecar:1"
+    appspec app/appspec.yaml "<TASK_DEFINITION>"
+    printf 'version: 0.2\nenv:\n  variables:\n    IMAGE_REPO_NAME: begun\n' >app/buildspec.yml
+    run slipway init app
+    succeeded
+    says 'wrote app/slipway.json'
+    says "taskdef.json:3: container 'c1' gets the image of Dockerfile"
+    says "taskdef.json:4: container 'c2' keeps its image"
+    says "buildspec.yml:4: .*repository 'begun'"
+    says 'still open: the registry'
+    equal "$(field app/slipway.json 'd["images"]')" \
+        "[{'repository': 'begun', 'container': 'c1', 'imageDetail': 'imageDetail.json'}]"
+    AWS_ACCOUNT_ID=none run slipway ship app
+    failed_with 2
+    says 'which registry'
+    sed -i "1s|{|{\"registry\": \"$REGISTRY\",|" app/slipway.json
+    slipway ship app
+    equal "$(field imageDetail.json 'd["ImageURI"]')" "$REGISTRY/begun@$(manifest_digest "$REGISTRY/begun:latest")"
+}
+
+@test "init: does not overwrite without --force, and needs a Dockerfile" {
+    site_context app
+    echo mine >app/slipway.json
+    run slipway init app
+    failed_with 2
+    says '\-\-force'
+    equal "$(cat app/slipway.json)" mine
+    run slipway init -o - app
+    succeeded
+    says '"images"'
+    equal "$(cat app/slipway.json)" mine
+    slipway init --force app
+    field app/slipway.json 'd["images"][0]["repository"]'
+    mkdir empty
+    run slipway init empty
+    failed_with 2
+    says 'no Dockerfile'
+}
+
+@test "init: several Dockerfiles find their containers by name" {
+    mkdir -p app/web app/jobs
+    echo 'FROM scratch' | tee app/web/Dockerfile >app/jobs/jobs.Dockerfile
+    echo '{"family": "x", "containerDefinitions": [{"name": "web", "image": "<WEB>"}, {"name": "jobs", "image": "1.dkr.ecr.eu-west-1.amazonaws.com/team/jobs:1"}]}' >app/taskdef.json
+    run slipway init -o - app
+    succeeded
+    slipway init app
+    equal "$(field app/slipway.json 'sorted((i["container"], i["repository"], i.get("dockerfile"), i["context"]) for i in d["images"])')" \
+        "[('jobs', 'team/jobs', 'jobs.Dockerfile', 'jobs'), ('web', 'app/web', None, 'web')]"
+    equal "$(field app/slipway.json 'd["registry"]')" 1.dkr.ecr.eu-west-1.amazonaws.com
+    equal "$(field app/slipway.json '[i.get("placeholder") for i in d["images"]]')" "[None, 'WEB']"
+}

@@ -1,0 +1,32 @@
+/*
+ * A first slipway.json, from what a repository has: Dockerfiles, buildspec.yml, taskdef.json,
+ * appspec.yaml.
+ *
+ *     AUTO(init_result_release) struct init_result result = {0};
+ *     pipeline_init(&inputs, &result, err)
+ */
+#ifndef SLIPWAY_DEPLOY_INIT_H
+#define SLIPWAY_DEPLOY_INIT_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/strlist.h"
+#include "deploy/check.h"
+
+struct init_inputs {
+    struct check_inputs files;  /* `read` and `ctx`; the names are the usual ones */
+    struct strlist dockerfiles; /* in tree form, "web/Dockerfile" */
+    const char *name;           /* of the repository, for an image that nothing names */
+};
+
+struct init_result {
+    struct buf text;          /* slipway.json */
+    struct strlist concluded; /* "taskdef.json:9: container 'web' gets the image" */
+    struct strlist open;      /* what must be filled in by hand, or set in the environment */
+};
+void init_result_release(struct init_result *result);
+
+/* Makes it. ERR_USAGE where there is no Dockerfile, or a file is not what its name says. */
+int pipeline_init(const struct init_inputs *inputs, struct init_result *out, struct error *err);
+
+#endif
