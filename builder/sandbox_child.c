@@ -136,6 +136,7 @@ static int run_job(void)
     struct error err = {0};
     struct sandbox_job job = {0};
     struct sandbox_root root = {.work = -1, .view = -1, .root = -1};
+    struct sandbox_guard guard = SANDBOX_GUARD_NONE;
     sigset_t signals;
     sigemptyset(&signals);
     const int watched[] = {SIGCHLD, SIGALRM, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
@@ -146,9 +147,14 @@ static int run_job(void)
     if (prepare(&bytes, &job, &root, &err) != 0) {
         return fail(&err);
     }
-    pid_t init = fork();
+    /* With --network host the machine's network is asked for as it is. */
+    if (job.spec.network == NETWORK_DEFAULT) {
+        sandbox_guard_open(&guard);
+    }
+    pid_t init = sandbox_guard_fork(&guard);
     if (init < 0) {
         error_errno(&err, ERR_ISOLATION, "fork");
+        sandbox_guard_close(&guard);
         return fail(&err);
     }
     if (init == 0) {
@@ -158,7 +164,9 @@ static int run_job(void)
     close(SANDBOX_FD_OUTPUT);
     close(SANDBOX_FD_CONTROL);
     close(root.view);
-    return wait_for_init(init, &signals);
+    int status = wait_for_init(init, &signals);
+    sandbox_guard_close(&guard);
+    return status;
 }
 
 int sandbox_main(int argc, char **argv)

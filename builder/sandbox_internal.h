@@ -134,6 +134,20 @@ int sandbox_become(const struct sandbox_spec *spec, struct error *err);
 /* Docker's default system calls; fsync and the like do nothing. Needs CAP_SYS_ADMIN. */
 int sandbox_filter_calls(struct error *err);
 
+/* A control group in which the endpoints that hand out keys cannot be connected to. */
+struct sandbox_guard {
+    int folder; /* the cgroup file system as this process sees it; -1: none */
+    int group;  /* the group; -1: none */
+    char name[32];
+};
+#define SANDBOX_GUARD_NONE ((struct sandbox_guard){.folder = -1, .group = -1})
+/* Makes such a group: whether it could. Call it in a mount and cgroup namespace of its own. */
+bool sandbox_guard_open(struct sandbox_guard *guard);
+/* As fork(); the child is in the group where there is one and the kernel lets it. */
+pid_t sandbox_guard_fork(const struct sandbox_guard *guard);
+/* Removes the group, once all that was started in it has ended. */
+void sandbox_guard_close(struct sandbox_guard *guard);
+
 /* Brings up the loopback interface of a new network namespace. */
 int sandbox_loopback_up(struct error *err);
 

@@ -74,7 +74,10 @@ static int read_flags(struct run_step *r, struct error *err)
     if (network && strcmp(network, "none") == 0) {
         r->network = NETWORK_NONE;
     } else if (network && strcmp(network, "host") == 0) {
-        r->network = NETWORK_HOST;
+        /* The default is the machine's network already; what more "host" opens (sandbox.h) is for
+         * the command line to give, not for a Dockerfile to take. */
+        enum network_mode wanted = r->stage->build->request->network;
+        r->network = wanted == NETWORK_HOST ? NETWORK_HOST : NETWORK_DEFAULT;
     } else if (network && strcmp(network, "default") != 0) {
         return error_set(err, ERR_USAGE, "RUN --network=%s: takes none, host or default", network);
     }

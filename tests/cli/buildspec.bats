@@ -509,3 +509,47 @@ END
     succeeded
     says clean
 }
+
+# A network namespace in which those addresses are ours, with somebody who listens there.
+@test "run: cannot connect to where AWS hands out keys, unless the command line says --network host" {
+    needs_root
+    unshare --net true 2>/dev/null || skip "needs network namespaces"
+    context app <<'END'
+FROM conformance/busybox:1
+RUN for host in 169.254.169.254 169.254.170.2 169.254.170.23 192.0.2.7; do nc -w 2 $host 8080 </dev/null >/dev/null 2>&1 && echo "reached $host"; done; true
+END
+    slipway pull conformance/busybox:1
+    cat >server.py <<'END'
+import socket
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("0.0.0.0", 8080))
+s.listen(50)
+while True:
+    s.accept()[0].close()
+END
+    cat >inside <<'END'
+ip link set lo up || exit 99
+for host in 169.254.169.254 169.254.170.2 169.254.170.23 192.0.2.7; do ip address add $host/32 dev lo || exit 99; done
+python3 server.py & pid=$!
+sleep 1
+"$@"
+status=$?
+kill $pid
+exit $status
+END
+    run unshare --net sh inside "$SLIPWAY" build --offline --no-cache --progress=plain app
+    [ "$status" -ne 99 ] || skip "needs iproute2"
+    succeeded
+    says 'reached 192.0.2.7'
+    says_not 'reached 169'
+    run unshare --net sh inside "$SLIPWAY" build --offline --no-cache --network host --progress=plain app
+    succeeded
+    says 'reached 169.254.169.254'
+    # A Dockerfile cannot help itself to it.
+    sed -i 's/^RUN/RUN --network=host/' app/Dockerfile
+    run unshare --net sh inside "$SLIPWAY" build --offline --no-cache --progress=plain app
+    succeeded
+    says 'reached 192.0.2.7'
+    says_not 'reached 169'
+}
