@@ -88,7 +88,7 @@ struct http_request {
                          PUT and PATCH */
     size_t body_len;
     int body_fd; /* with body_size > 0 or body_is_file: bytes [body_offset, body_offset + body_size)
-                    of this file are sent, by pread */
+                    of this file are sent, by pread, and in one attempt no byte twice */
     bool body_is_file;
     uint64_t body_offset;
     uint64_t body_size;

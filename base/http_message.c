@@ -227,6 +227,12 @@ int http_error(const struct http_request *request, const struct http_response *r
               request->method ? request->method : "GET", url, response->status,
               words.len ? ": " : "", buf_text(&words));
     err->http_status = response->status;
+    const char *after = http_header(response, "Retry-After");
+    long seconds = after ? http_parse_retry_after(after) : -1;
+    if (seconds > 0) {
+        size_t len = strlen(err->text);
+        snprintf(err->text + len, sizeof err->text - len, " (to be asked again in %ld s)", seconds);
+    }
     return -1;
 }
 

@@ -228,6 +228,11 @@ static int on_seek(void *ctx, curl_off_t offset, int origin)
     if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > t->body_len) {
         return CURL_SEEKFUNC_FAIL;
     }
+    /* curl would send the body once more over a new connection where a kept one breaks. What of a
+     * file's was taken is for the caller to find out. */
+    if (t->exchange->request->body_is_file && t->sent > 0) {
+        return CURL_SEEKFUNC_FAIL;
+    }
     t->sent = (uint64_t)offset;
     return CURL_SEEKFUNC_OK;
 }

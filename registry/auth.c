@@ -512,19 +512,21 @@ static int unauthorized(struct auth *auth, const struct strlist *scopes, const c
         *again_out = !used;
         return 0;
     }
-    if (bearer && bearer->realm) {
-        if (adopt_bearer(auth, bearer, err) != 0) {
+    /* A refusal without a word is one of what was used so far. */
+    bool silent = list.len == 0 && used;
+    if ((bearer && bearer->realm) || (silent && auth->scheme == SCHEME_BEARER)) {
+        if (!silent && adopt_bearer(auth, bearer, err) != 0) {
             return -1;
         }
         drop_refused(auth, scopes, used);
         *again_out = true;
         return 0;
     }
-    if (find_challenge(&list, "basic") && auth->credentials.password) {
+    bool basic = find_challenge(&list, "basic") || (silent && auth->scheme == SCHEME_BASIC);
+    if (basic && auth->credentials.password) {
         AUTO(mem_freep) char *value = basic_value(&auth->credentials);
         auth->scheme = SCHEME_BASIC;
         *again_out = !used || strcmp(used, value) != 0 || (auth->accepted && !auth->aws);
-        auth->accepted = false;
     }
     if (used && !*again_out && auth->aws && auth->scheme == SCHEME_BASIC) {
         *again_out = forget_refused(auth, scopes, used);

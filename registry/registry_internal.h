@@ -164,6 +164,7 @@ struct upload_session {
     uint64_t chunk_min;  /* the registry wants no smaller ones; 0: it does not say */
     uint64_t chunk_size; /* of the requests where the blob does not go in one */
     bool chunked;
+    bool no_patch;               /* that is not possible here */
     bool committing;             /* the request that failed was the one that completes the blob */
     unsigned broken;             /* whole blobs that broke on their way */
     unsigned refusals;           /* since something was achieved */

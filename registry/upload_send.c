@@ -98,8 +98,8 @@ static bool parse_range(const char *text, uint64_t *len_out)
 }
 
 /* Asks what the registry has of the session; *KNOWN_OUT false: it does not say. "0-0" may be none
- * or one byte, so it says nothing. */
-static int ask_offset(struct upload_session *s, bool *known_out, struct error *err)
+ * or one byte: it is none where the bytes were UNTOUCHED, because their sender was not known. */
+static int ask_offset(struct upload_session *s, bool untouched, bool *known_out, struct error *err)
 {
     AUTO(http_response_release) struct http_response response = {0};
     struct http_request request = {.url = s->location, .retries = HTTP_NO_RETRIES};
@@ -116,15 +116,16 @@ static int ask_offset(struct upload_session *s, bool *known_out, struct error *e
         }
         return 0;
     }
-    if (response.status != 204 || !parse_range(http_header(&response, "Range"), &len) || len < 2 ||
-        len > s->u->blob->size) {
+    bool said = parse_range(http_header(&response, "Range"), &len);
+    bool none = len < 2 && s->offset == 0 && untouched;
+    if (response.status != 204 || !(said || none) || (len < 2 && !none) || len > s->u->blob->size) {
         return 0;
     }
     if (http_header(&response, "Location") && upload_take_location(s, &response, err) != 0) {
         error_clear(err);
         return 0;
     }
-    s->offset = len;
+    s->offset = none ? 0 : len;
     *known_out = true;
     return 0;
 }
@@ -172,7 +173,7 @@ static int patch_chunk(struct upload_session *s, int fd, uint64_t len, struct er
     /* Less (or more) than was sent: not believed until it is said twice; and not at all where the
      * answer is 201, with which ECR (and who follows it) sends the first part's Range for ever. */
     if (response.status == 202 && parse_range(http_header(&response, "Range"), &said) &&
-        said != end && ask_offset(s, &known, err) != 0) {
+        said != end && ask_offset(s, false, &known, err) != 0) {
         return -1;
     }
     note_progress(s);
@@ -249,15 +250,18 @@ static bool is_one_of(int status, const int *list, size_t len)
     return false;
 }
 
-/* Whether a refusal may be one of this way of sending: then the other one is next. */
+/* Where a refusal may be one of this way of sending, the other one is next. */
 static void change_way(struct upload_session *s, int status)
 {
     static const int ways[] = {400, 405, 411, 413, 501};
-    if (status == 413 && s->chunked && s->chunk_size / 8 >= CHUNK_BYTES_MIN) {
+    bool patched = !s->committing;
+    if (status == 413 && patched && s->chunk_size / 8 >= CHUNK_BYTES_MIN) {
         s->chunk_size /= 8;
-    } else if (is_one_of(status, ways, ARRAY_LEN(ways)) ||
-               (status == 404 && !s->committing && s->offset == 0)) {
-        s->chunked = !s->chunked;
+    } else if (patched && (status == 405 || status == 501 || (status == 404 && s->offset == 0))) {
+        s->no_patch = true;
+        s->chunked = false;
+    } else if (is_one_of(status, ways, ARRAY_LEN(ways))) {
+        s->chunked = !patched && !s->no_patch;
     }
 }
 
@@ -306,15 +310,16 @@ static int recover(struct upload_session *s, const struct error *failure, struct
         s->offset = 0;
         return 0;
     }
-    if (!refused && ask_offset(s, &known, err) != 0) {
+    if (!refused && ask_offset(s, status == 401, &known, err) != 0) {
         return -1;
     }
-    if (known) {
+    bool useful = s->offset == 0 || s->offset == s->u->blob->size || !s->no_patch;
+    if (known && useful) {
         note_progress(s);
         return 0;
     }
     s->broken += s->committing && !refused;
-    if (s->broken >= BROKEN_MAX && s->u->blob->size > s->chunk_size) {
+    if (s->broken >= BROKEN_MAX && !s->no_patch && s->u->blob->size > s->chunk_size) {
         s->chunked = true;
     }
     upload_drop(s);
