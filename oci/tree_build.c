@@ -98,7 +98,7 @@ void tree_builder_add(struct tree_builder *b, const struct entry *entry)
 {
     struct arena *arena = b->arena;
     if (arena->entries_len == arena->entries_cap) {
-        arena->entries_cap = arena->entries_cap ? arena->entries_cap * 2 : 64;
+        arena->entries_cap = arena->entries_cap ? arena->entries_cap + arena->entries_cap / 2 : 64;
         arena->entries = mem_realloc(arena->entries, arena->entries_cap, sizeof *arena->entries);
     }
     struct entry *copy = &arena->entries[arena->entries_len++];
@@ -222,6 +222,9 @@ static bool is_sorted(const struct arena *arena)
 struct tree *tree_builder_finish(struct tree_builder *b)
 {
     struct arena *arena = b->arena;
+    /* A large tree lives long: what growing left over is given back. */
+    arena->entries_cap = arena->entries_len;
+    arena->entries = mem_realloc(arena->entries, arena->entries_cap, sizeof *arena->entries);
     struct tree *tree = tree_alloc(arena->entries_len, NULL, NULL);
     tree->arenas[tree->arenas_len++] = MEM_STEAL(b->arena);
     for (size_t i = 0; i < arena->entries_len; i++) {
