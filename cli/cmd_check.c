@@ -3,7 +3,7 @@
 
 #include "base/memory.h"
 #include "cli/build_values.h"
-#include "cli/check_command.h"
+#include "cli/check_whole.h"
 
 struct check_options {
     struct build_options build; /* first: session_group's offsets */
@@ -53,13 +53,14 @@ static const struct option_group check_group = {NULL, specs, ARRAY_LEN(specs)};
 static const struct option_table table = {
     .command = "check",
     .usage = "[OPTIONS] [CONTEXT]",
-    .summary = "Judges a Dockerfile by the rules of docker build --check. Nothing is built.",
-    .notes =
-        "The exit status is 1 where anything was found. Rules are left out by a comment in the "
-        "Dockerfile:\n"
-        "  # check=skip=RULE,...        in the first lines: everywhere; above an instruction: "
-        "there\n"
-        "  # check=error=true           in the first lines: what is found ends a build, too",
+    .summary = "Judges Dockerfiles by the rules of docker build --check, and says what contradicts "
+               "what\nin slipway.json, buildspec.yml, taskdef.json and appspec.yaml. Nothing is "
+               "built.",
+    .notes = "The exit status is 1 where anything but notes was found. Rules are left out by "
+             "comments in the\nDockerfile:\n"
+             "  # check=skip=RULE,...        in the first lines: everywhere; above an instruction: "
+             "there\n"
+             "  # check=error=true           in the first lines: what is found ends a build, too",
     .groups = {&check_group, &session_group},
     .max_arguments = 1,
 };
@@ -84,5 +85,5 @@ int cmd_check(struct invocation *call, struct error *err)
     if (build_options_complete(&options.build, &arguments, ".", err) != 0) {
         return error_wrap(err, "check");
     }
-    return check_command_run(call, &options.build, options.json, err);
+    return check_whole_run(call, &options.build, options.json, err);
 }

@@ -37,8 +37,8 @@ static const struct option_group init_group = {NULL, specs, ARRAY_LEN(specs)};
 static const struct option_table table = {
     .command = "init",
     .usage = "[OPTIONS] [FOLDER]",
-    .summary = "Writes a slipway.json from the Dockerfiles, buildspec.yml, taskdef.json and "
-               "appspec.yaml in FOLDER (.).",
+    .summary = "Writes slipway.json from the Dockerfiles, buildspec.yml, taskdef.json and "
+               "appspec.yaml in\nFOLDER (.).",
     .groups = {&init_group},
     .max_arguments = 1,
 };

@@ -312,3 +312,62 @@ END
     equal "$(field app/slipway.json 'd["registry"]')" 1.dkr.ecr.eu-west-1.amazonaws.com
     equal "$(field app/slipway.json '[i.get("placeholder") for i in d["images"]]')" "[None, 'WEB']"
 }
+
+@test "check: five planted contradictions, each with both sides; the exit status is 1" {
+    cp -r "$top/tests/deploy/contradictions/five" app
+    run slipway check --offline app
+    failed_with 1
+    says '^app/appspec.yaml:9:26: error: .*port 8000 .*\[port-differs\]'
+    says '^    app/taskdef.json:13:27: containerPort 8080'
+    says "^app/buildspec.yml:4:21: error: .*container 'web'.*\[container-unknown\]"
+    says '^    app/taskdef.json:10:15: its containers: website'
+    says "^app/buildspec.yml:18:11: error: .*'appspec.yml'.*\[artifact-unwritten\]"
+    says '^app/taskdef.json:7:13: error: .*memory 4096 with cpu 256.*\[fargate-size\]'
+    says '^    app/taskdef.json:6:10: cpu 256'
+    says '^app/taskdef.json:13:45: error: hostPort 80 and containerPort 8080.*\[host-port\]'
+    says "^the deployment's files: 5 errors, 0 warnings, 0 notes"
+    cd app
+    run slipway check --offline
+    failed_with 1
+    says '^taskdef.json:7:13: error'
+}
+
+@test "check: the same of a commit, and as JSON" {
+    cp -r "$top/tests/deploy/contradictions/five" app
+    repository five app
+    slipway check "$GIT_URL/five.git" >text || [ $? -eq 1 ]
+    grep -q '^taskdef.json:7:13: error' text
+    slipway check --json app >check.json || [ $? -eq 1 ]
+    equal "$(field check.json 'len(d["deployment"]), d["deployment"][0]["level"], d["deployment"][0]["places"][0]["line"]')" \
+        "(5, 'error', 9)"
+    equal "$(field check.json 'd["sources"][0]["filename"]')" app/Dockerfile
+}
+
+@test "check: files that agree are a success, and the environment's container counts" {
+    cp -r "$top/tests/deploy/contradictions/clean" app
+    printf 'FROM scratch\nEXPOSE 8080\n' >app/Dockerfile
+    run slipway check app
+    succeeded
+    says "the deployment's files agree"
+    sed -i '/CONTAINER_NAME/d' app/buildspec.yml
+    CONTAINER_NAME=other run slipway check app
+    failed_with 1
+    says "environment \(CONTAINER_NAME\)"
+}
+
+@test "check: every Dockerfile that slipway.json names is judged" {
+    mkdir -p app/web app/api
+    printf 'FROM scratch\nCMD run me\n' | tee app/web/Dockerfile >app/api/Dockerfile
+    echo '{"images": [{"repository": "a", "context": "web"}, {"repository": "b", "context": "api"}]}' >app/slipway.json
+    run slipway check app
+    failed_with 1
+    says '^app/web/Dockerfile:2:5: JSONArgsRecommended'
+    says '^app/api/Dockerfile:2:5: JSONArgsRecommended'
+    slipway check --json app >check.json || [ $? -eq 1 ]
+    equal "$(field check.json '[(w["ruleName"], w["location"].get("sourceIndex", 0)) for w in d["warnings"]]')" \
+        "[('JSONArgsRecommended', 0), ('JSONArgsRecommended', 1)]"
+    rm app/api/Dockerfile
+    run slipway check app
+    [ "$status" -ne 0 ]
+    says "dockerfile-missing"
+}
