@@ -227,6 +227,19 @@ END
     manifest "$IMAGE:1" >/dev/null
 }
 
+@test "remote cache: a registry that does not know us is left alone" {
+    local port
+    port=$("$fixtures/registry" start "$BATS_TEST_TMPDIR/private" --user tester:secret)
+    run machine 1 --cache-from "127.0.0.1:$port/cache" --cache-to "127.0.0.1:$port/cache"
+    [ "$status" -eq 0 ]
+    equal "$(grep -c "the cache 127.0.0.1:$port/cache is not used: .*slipway login" <<<"$output")" 1
+    slipway login -u tester --password-stdin "127.0.0.1:$port" <<<secret
+    machine 1 --cache-to "127.0.0.1:$port/cache"
+    run machine 2 --cache-from "127.0.0.1:$port/cache"
+    "$fixtures/registry" stop "$BATS_TEST_TMPDIR/private"
+    [ "$(grep -c CACHED <<<"$output")" -eq 5 ]
+}
+
 @test "remote cache: an entry that is something else is passed over and put right" {
     cached 1 -t "$IMAGE:1" --push
     local first second
