@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aws/credentials.h"
 #include "aws/endpoint.h"
 #include "base/memory.h"
 
@@ -105,20 +106,23 @@ static const char *variable(const char *name)
     return value && *value ? value : NULL;
 }
 
-static const char *region(void)
+/* The region of the registry, the caller's: AWS_DEFAULT_REGION, with which buildspecs make its
+ * name, before what AWS's tools go by. NULL: nobody says. */
+static char *region(void)
 {
-    const char *value = variable("AWS_DEFAULT_REGION");
-    return value ? value : variable("AWS_REGION");
+    struct error ignored = {0};
+    char *found = mem_strdup(variable("AWS_DEFAULT_REGION"));
+    if (!found && aws_profile_region(NULL, &found, &ignored) != 0) {
+        return NULL;
+    }
+    return found;
 }
 
 char *names_registry_from_environment(void)
 {
     const char *account = variable("AWS_ACCOUNT_ID");
-    if (!account || !region()) {
-        return NULL;
-    }
-    const char *domain = strncmp(region(), "cn-", 3) == 0 ? "amazonaws.com.cn" : "amazonaws.com";
-    return mem_printf("%s.dkr.ecr.%s.%s", account, region(), domain);
+    AUTO(mem_freep) char *place = account ? region() : NULL;
+    return place ? mem_printf("%s.dkr.ecr.%s.%s", account, place, aws_domain(place)) : NULL;
 }
 
 char *names_from_environment(void)
@@ -141,7 +145,8 @@ char *names_missing_environment(void)
             buf_printf(&text, "%s%s", text.len ? ", " : "", names[i]);
         }
     }
-    if (!region()) {
+    AUTO(mem_freep) char *place = region();
+    if (!place) {
         buf_printf(&text, "%sAWS_DEFAULT_REGION", text.len ? ", " : "");
     }
     return buf_take(&text);

@@ -96,6 +96,18 @@ END
     [ ! -e "$HOME/.docker/config.json" ]
 }
 
+@test "ship: the region may come from the profile too" {
+    site_context .
+    export IMAGE_REPO_NAME=team/by-profile
+    unset AWS_DEFAULT_REGION
+    ecr_repository "$IMAGE_REPO_NAME"
+    mkdir "$HOME/.aws"
+    printf '[profile here]\nregion = eu-west-1\n' >"$HOME/.aws/config"
+    AWS_PROFILE=here run slipway ship
+    succeeded
+    ecr_manifest team/by-profile:latest >/dev/null
+}
+
 @test "ecr: keys and passwords are in no file and no output" {
     site_context .
     ecr_repository hidden
