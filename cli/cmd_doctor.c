@@ -29,7 +29,7 @@ static const struct option_table table = {
     .usage = "[OPTIONS]",
     .summary =
         "Shows what this machine allows: how RUN is isolated and the one setting that would\n"
-        "better it, where the store lies, where credentials are. Asks no network.",
+        "better it, where the store lies, where credentials are. Asks nobody but for AWS's keys.",
     .groups = {&group},
 };
 

@@ -1,6 +1,6 @@
 /*
- * `doctor`: what this machine allows, as a list of findings. Nothing here asks the network, runs a
- * credential helper, or shows a secret.
+ * `doctor`: what this machine allows, as a list of findings. Nothing here runs a docker credential
+ * helper or shows a secret; the network is asked only for AWS's keys, as a push to ECR would.
  */
 #ifndef SLIPWAY_CLI_DOCTOR_H
 #define SLIPWAY_CLI_DOCTOR_H

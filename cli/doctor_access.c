@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aws/credentials.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/limits.h"
@@ -111,29 +112,30 @@ static void look_at_credentials(struct findings *findings)
     }
 }
 
-/* Where AWS's credentials would come from; what they are worth is not tried. */
+/* Which of the places where AWS's keys can lie answers. */
 static void look_at_aws(struct findings *findings)
 {
-    static const char *const names[] = {
-        "AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"};
-    AUTO(buf_release) struct buf text = BUF_INIT(0);
-    const char *home = variable("HOME");
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        if (variable(names[i])) {
-            buf_printf(&text, "%s$%s", text.len ? ", " : "", names[i]);
-        }
+    struct error err = {0};
+    bool found = false;
+    AUTO(aws_identity_freep) struct aws_identity *who = aws_identity_new(NULL, NULL);
+    AUTO(aws_keys_release) struct aws_keys keys = {0};
+    AUTO(mem_freep) char *region = NULL;
+    if (aws_identity_keys(who, &keys, &found, &err) != 0) {
+        findings_add(findings, "AWS credentials", FINDING_PROBLEM, mem_strdup(err.text), NULL);
+        return;
     }
-    for (int i = 0; i < 2 && home; i++) {
-        AUTO(mem_freep) char *path = mem_printf("%s/.aws/%s", home, i ? "config" : "credentials");
-        if (access(path, R_OK) == 0) {
-            buf_printf(&text, "%s%s", text.len ? ", " : "", path);
-        }
+    if (!found) {
+        findings_add(findings, "AWS credentials", FINDING_OK,
+                     mem_strdup("none: neither the environment, the shared files, a container's "
+                                "endpoint nor the machine has any"),
+                     NULL);
+        return;
     }
+    struct error ignored = {0};
+    aws_identity_region(who, &region, &ignored);
     findings_add(findings, "AWS credentials", FINDING_OK,
-                 text.len ? mem_strdup(buf_text(&text))
-                          : mem_strdup("none in the environment or files: the machine's own role "
-                                       "is asked when needed"),
+                 mem_printf("from %s; %s%s", keys.source, region ? "region " : "no region is set",
+                            region ? region : ""),
                  NULL);
 }
 

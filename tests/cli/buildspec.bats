@@ -23,7 +23,7 @@ setup() {
     : >"$ECR_STATE/log"
     export AWS_ACCOUNT_ID=123456789012 AWS_DEFAULT_REGION=eu-west-1 IMAGE_TAG=latest CONTAINER_NAME=web
     export AWS_ACCESS_KEY_ID=AKIDEXAMPLE AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY
-    export AWS_ENDPOINT_URL=http://127.0.0.1:$ECR AWS_EC2_METADATA_DISABLED=true
+    export AWS_ENDPOINT_URL=http://127.0.0.1:$ECR
     HOST=$AWS_ACCOUNT_ID.dkr.ecr.$AWS_DEFAULT_REGION.amazonaws.com
     export SLIPWAY_REGISTRY_ENDPOINT=$HOST=http://127.0.0.1:$ECR
 }
@@ -508,6 +508,24 @@ END
     fault expired-keys 1
     pushes renewed-keys
     equal "$(log_lines 'container 200')" 2
+}
+
+@test "doctor: says which source answered" {
+    run slipway doctor
+    succeeded
+    says '^ok +AWS credentials +from the environment \(AWS_ACCESS_KEY_ID\); region eu-west-1'
+    no_keys
+    run slipway doctor
+    succeeded
+    says '^ok +AWS credentials +none'
+    AWS_EC2_METADATA_DISABLED=false AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:$ECR run slipway doctor
+    succeeded
+    says "from the machine's metadata service, role 'build-role'"
+    printf container-token >token
+    AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:$ECR/container-keys AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=$PWD/token run slipway doctor
+    says "from the container's credentials endpoint"
+    AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:$ECR/container-keys run slipway doctor
+    says '^problem +AWS credentials +AWS credentials of the container: its endpoint: HTTP 401'
 }
 
 @test "run: sees nothing of the caller's AWS environment" {
