@@ -359,7 +359,9 @@ int sandbox_run(struct store *store, const struct sandbox_spec *spec, struct san
         return cancel_error(err);
     }
     AUTO(mem_freep) char *note = NULL;
-    if (check_rung(&job.rung, &note, err) != 0 || store_temp_dir(store, &work, err) != 0) {
+    if (check_rung(&job.rung, &note, err) != 0 ||
+        sandbox_filter_program(&job.filter, &job.filter_len, err) != 0 ||
+        store_temp_dir(store, &work, err) != 0) {
         return -1;
     }
     job.work = work;

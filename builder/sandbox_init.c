@@ -103,8 +103,9 @@ static void execute(const struct sandbox_spec *spec)
     errno = seen;
 }
 
-_Noreturn void sandbox_exec(const struct sandbox_spec *spec)
+_Noreturn void sandbox_exec(const struct sandbox_job *job)
 {
+    const struct sandbox_spec *spec = &job->spec;
     struct error err = {0};
     sigset_t none;
     sigemptyset(&none);
@@ -120,7 +121,7 @@ _Noreturn void sandbox_exec(const struct sandbox_spec *spec)
         error_errno(&err, ERR_ISOLATION, "open /dev/null");
         fail(&err);
     }
-    if (enter_folder(spec->cwd, &err) != 0 || sandbox_filter_calls(&err) != 0 ||
+    if (enter_folder(spec->cwd, &err) != 0 || sandbox_filter_calls(job, &err) != 0 ||
         sandbox_become(spec, &err) != 0) {
         fail(&err);
     }
@@ -193,7 +194,7 @@ _Noreturn void sandbox_init(const struct sandbox_job *job, struct sandbox_root *
         fail(&err);
     }
     if (command == 0) {
-        sandbox_exec(&job->spec);
+        sandbox_exec(job);
     }
     /* The output ends when the last process of the RUN does. */
     close(SANDBOX_FD_OUTPUT);

@@ -43,9 +43,11 @@ enum { SANDBOX_FD_JOB = 3, SANDBOX_FD_CONTROL = 4, SANDBOX_FD_OUTPUT = 5, SANDBO
  * from the bytes it was read from. */
 struct sandbox_job {
     enum sandbox_rung rung;
-    const char *store; /* absolute: paths are opened anew, as overlayfs takes only folders of its
-                          own mount namespace */
-    const char *work;  /* relative to the store: folders upper, work, scaffold, empty, root */
+    const char *store;  /* absolute: paths are opened anew, as overlayfs takes only folders of its
+                           own mount namespace */
+    const char *work;   /* relative to the store: folders upper, work, scaffold, empty, root */
+    const void *filter; /* seccomp's program, see sandbox_filter_program() */
+    size_t filter_len;  /* bytes */
     struct sandbox_spec spec; /* without events and stdin */
 };
 
@@ -131,8 +133,12 @@ int mount_open_target(int root, const char *path, int *fd_out, struct error *err
 /* Docker's default capabilities, and whose they are: ends as UID:GID with GROUPS. */
 int sandbox_become(const struct sandbox_spec *spec, struct error *err);
 
-/* Docker's default system calls; fsync and the like do nothing. Needs CAP_SYS_ADMIN. */
-int sandbox_filter_calls(struct error *err);
+/* The filter of system calls as a BPF program for this kind of machine: Docker's default; fsync and
+ * the like do nothing. Made once; borrowed for good. Any thread. */
+int sandbox_filter_program(const void **data_out, size_t *len_out, struct error *err);
+
+/* Puts JOB's filter in force for this process. Needs CAP_SYS_ADMIN. */
+int sandbox_filter_calls(const struct sandbox_job *job, struct error *err);
 
 /* A control group in which the endpoints that hand out keys cannot be connected to. */
 struct sandbox_guard {
@@ -163,6 +169,6 @@ int sandbox_probe_main(void);
 _Noreturn void sandbox_init(const struct sandbox_job *job, struct sandbox_root *root);
 
 /* In the process that becomes the command: never returns. */
-_Noreturn void sandbox_exec(const struct sandbox_spec *spec);
+_Noreturn void sandbox_exec(const struct sandbox_job *job);
 
 #endif

@@ -5,14 +5,19 @@
  * call them for every file.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "builder/sandbox_internal.h"
+
+enum { FILTER_MAX = 64 * 1024 };
 
 /* Names, as libseccomp knows those that an architecture lacks (and skips them there). */
 static const char *const forbidden[] = {
@@ -164,12 +169,8 @@ static int set_up(scmp_filter_ctx filter)
     return result;
 }
 
-int sandbox_filter_calls(struct error *err)
+static int make_filter(scmp_filter_ctx filter, struct error *err)
 {
-    AUTO(free_filter) scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-    if (!filter) {
-        return error_set(err, ERR_ISOLATION, "seccomp: out of memory");
-    }
     int result = set_up(filter);
     if (result == 0) {
         result = add_conditional(filter);
@@ -185,10 +186,45 @@ int sandbox_filter_calls(struct error *err)
     }
     /* Fewer comparisons for the many calls that are allowed. */
     seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-    result = seccomp_load(filter);
-    if (result != 0) {
-        errno = -result;
-        return error_errno(err, ERR_ISOLATION, "seccomp: load the filter");
-    }
     return 0;
+}
+
+/* libseccomp gives the program only into a file. */
+static int export_filter(struct buf *out, struct error *err)
+{
+    AUTO(free_filter) scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    AUTO(fd_closep) int fd = memfd_create("seccomp", MFD_CLOEXEC);
+    if (!filter || fd < 0) {
+        return error_set(err, ERR_ISOLATION, "seccomp: out of memory");
+    }
+    if (make_filter(filter, err) != 0) {
+        return -1;
+    }
+    int result = seccomp_export_bpf(filter, fd);
+    if (result != 0 || lseek(fd, 0, SEEK_SET) != 0) {
+        errno = result != 0 ? -result : errno;
+        return error_errno(err, ERR_ISOLATION, "seccomp: write the filter");
+    }
+    return file_read_fd(fd, "seccomp filter", FILTER_MAX, out, err);
+}
+
+int sandbox_filter_program(const void **data_out, size_t *len_out, struct error *err)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static struct buf program = BUF_INIT(0);
+    int result = 0;
+    pthread_mutex_lock(&lock);
+    if (program.len == 0) {
+        struct buf made = BUF_INIT(0);
+        result = export_filter(&made, err);
+        if (result == 0) {
+            program = made;
+        } else {
+            buf_release(&made);
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    *data_out = program.data;
+    *len_out = program.len;
+    return result;
 }

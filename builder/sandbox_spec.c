@@ -61,6 +61,7 @@ void sandbox_job_write(const struct sandbox_job *job, struct buf *out)
     put_number(out, (uint64_t)job->rung);
     put_text(out, job->store);
     put_text(out, job->work);
+    put_bytes(out, job->filter, job->filter_len);
     put_list(out, spec->lowers, spec->lowers_len);
     put_list(out, spec->argv, count_items(spec->argv));
     put_list(out, spec->env, count_items(spec->env));
@@ -189,6 +190,7 @@ int sandbox_job_read(const char *data, size_t len, struct sandbox_job *out, stru
     job.rung = (enum sandbox_rung)get_number(&c);
     job.store = get_text(&c);
     job.work = get_text(&c);
+    job.filter = get_bytes(&c, &job.filter_len);
     spec->lowers = get_list(&c, &spec->lowers_len);
     spec->argv = get_list(&c, &ignored);
     spec->env = get_list(&c, &ignored);

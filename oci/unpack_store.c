@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -34,7 +35,10 @@ char *unpack_folder(const struct digest *diff_id, enum unpack_style style)
 }
 
 /* The boot's name; where there is none, "-" is the same always. */
-static void read_boot(char out[STAMP_BYTES / 2])
+static char boot_name[STAMP_BYTES / 2];
+static pthread_once_t boot_once = PTHREAD_ONCE_INIT;
+
+static void read_boot(void)
 {
     AUTO(buf_release) struct buf text = BUF_INIT(0);
     struct error ignored = {0};
@@ -44,17 +48,21 @@ static void read_boot(char out[STAMP_BYTES / 2])
         !found) {
         buf_clear(&text);
     }
-    snprintf(out, STAMP_BYTES / 2, "%.40s", text.len ? buf_text(&text) : "-");
-    out[strcspn(out, "\n")] = '\0';
+    snprintf(boot_name, sizeof boot_name, "%.40s", text.len ? buf_text(&text) : "-");
+    boot_name[strcspn(boot_name, "\n")] = '\0';
+}
+
+static const char *boot(void)
+{
+    pthread_once(&boot_once, read_boot);
+    return boot_name;
 }
 
 static int write_stamp(struct store *store, const char *folder, int64_t stamp, struct error *err)
 {
-    char boot[STAMP_BYTES / 2];
     char text[STAMP_BYTES];
-    read_boot(boot);
     AUTO(mem_freep) char *path = mem_printf("%s/stamp", folder);
-    snprintf(text, sizeof text, "%" PRId64 " %s\n", stamp, boot);
+    snprintf(text, sizeof text, "%" PRId64 " %s\n", stamp, boot());
     AUTO(fd_closep) int fd = -1;
     if (file_open(store_fd(store), path, O_WRONLY | O_CREAT | O_TRUNC, 0644, &fd, err) != 0) {
         return -1;
@@ -68,16 +76,14 @@ static int read_stamp(struct store *store, const char *folder, int64_t *out, boo
 {
     AUTO(mem_freep) char *path = mem_printf("%s/stamp", folder);
     AUTO(buf_release) struct buf text = BUF_INIT(0);
-    char boot[STAMP_BYTES / 2];
     char written[STAMP_BYTES / 2];
     int64_t stamp = 0;
     bool found = false;
     if (file_read(store_fd(store), path, STAMP_BYTES, &text, &found, err) != 0) {
         return -1;
     }
-    read_boot(boot);
     *found_out = found && sscanf(buf_text(&text), "%" SCNd64 " %63s", &stamp, written) == 2 &&
-                 strcmp(boot, written) == 0;
+                 strcmp(boot(), written) == 0;
     *out = stamp;
     return 0;
 }
