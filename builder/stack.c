@@ -42,6 +42,9 @@ void stack_copy(const struct stack *from, struct stack *out)
         out->merged = tree_ref(from->merged);
         out->merged_len = from->merged_len;
     }
+    strlist_add_all(&out->unpacked, &from->unpacked);
+    out->unpacked_len = from->unpacked_len;
+    out->unpacked_style = from->unpacked_style;
 }
 
 void stack_release(struct stack *stack)
@@ -52,6 +55,7 @@ void stack_release(struct stack *stack)
     free(stack->layers);
     free(stack->diffs);
     tree_unref(stack->merged);
+    strlist_release(&stack->unpacked);
     image_release(&stack->base);
     *stack = (struct stack){0};
 }

@@ -19,6 +19,9 @@ struct stack {
     size_t len;
     struct tree *merged; /* the first `merged_len` layers as one tree; NULL: none yet */
     size_t merged_len;
+    struct strlist unpacked; /* what stack_unpack() gave for the first `unpacked_len` layers */
+    size_t unpacked_len;
+    enum unpack_style unpacked_style;
 };
 
 /* An empty stack: FROM scratch. */

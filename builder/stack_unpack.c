@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "base/path.h"
@@ -119,18 +120,19 @@ static void *unpack_thread(void *arg)
     }
 }
 
-/* Fills job->paths. The caller's thread takes part. */
-static int unpack_all(struct unpack_job *job, struct error *err)
+/* Fills job->paths from FIRST on. The caller's thread takes part. */
+static int unpack_from(struct unpack_job *job, size_t first, struct error *err)
 {
     const struct stack *stack = job->stack;
     pthread_t threads[UNPACKERS_MAX];
     size_t missing = 0;
     size_t started = 0;
-    for (size_t i = 0; i < stack->len; i++) {
+    for (size_t i = first; i < stack->len && missing < UNPACKERS_MAX; i++) {
         missing += !unpack_is_there(stack->store, &stack->layers[i], job->style);
     }
     pthread_mutex_init(&job->lock, NULL);
-    while (started + 1 < missing && started + 1 < UNPACKERS_MAX) {
+    atomic_store(&job->next, first);
+    while (started + 1 < missing) {
         thread_start(&threads[started++], unpack_thread, job);
     }
     unpack_thread(job);
@@ -145,23 +147,56 @@ static int unpack_all(struct unpack_job *job, struct error *err)
     return 0;
 }
 
+/* Adds layer INDEX, and what stands for its implied folders, to stack->unpacked. */
+static int add_unpacked(struct stack *stack, size_t index, enum unpack_style style,
+                        const char *path, struct error *err)
+{
+    AUTO(strlist_release) struct strlist implied = {0};
+    struct strlist *out = &stack->unpacked;
+    const size_t before = out->len;
+    strlist_add(out, path);
+    if (unpack_implied(stack->store, path, &implied, err) != 0 ||
+        (index > 0 && implied.len > 0 &&
+         unpack_implied_folders(stack, index, style, &implied, out, err) != 0)) {
+        while (out->len > before) {
+            free(MEM_STEAL(out->items[--out->len]));
+        }
+        return -1;
+    }
+    stack->unpacked_len = index + 1;
+    return 0;
+}
+
+/* What the last call found need not be looked for again, but somebody may have made room since. */
+static void check_unpacked(struct stack *stack, enum unpack_style style)
+{
+    bool good = stack->unpacked_style == style;
+    for (size_t i = 0; i < stack->unpacked.len && good; i++) {
+        good = faccessat(store_fd(stack->store), stack->unpacked.items[i], F_OK, 0) == 0;
+    }
+    if (!good) {
+        strlist_release(&stack->unpacked);
+        stack->unpacked_len = 0;
+    }
+    stack->unpacked_style = style;
+}
+
 int stack_unpack(struct stack *stack, enum unpack_style style, struct strlist *out,
                  struct error *err)
 {
     struct unpack_job job = {
         .stack = stack, .style = style, .paths = mem_calloc(stack->len + 1, sizeof *job.paths)};
-    int rc = unpack_all(&job, err);
-    for (size_t i = 0; i < stack->len && rc == 0; i++) {
-        AUTO(strlist_release) struct strlist implied = {0};
-        strlist_add(out, job.paths[i]);
-        rc = unpack_implied(stack->store, job.paths[i], &implied, err);
-        if (rc == 0 && i > 0 && implied.len > 0) {
-            rc = unpack_implied_folders(stack, i, style, &implied, out, err);
-        }
+    check_unpacked(stack, style);
+    int rc = unpack_from(&job, stack->unpacked_len, err);
+    for (size_t i = stack->unpacked_len; i < stack->len && rc == 0; i++) {
+        rc = add_unpacked(stack, i, style, job.paths[i], err);
     }
     for (size_t i = 0; i < stack->len; i++) {
         free(job.paths[i]);
     }
     free(job.paths);
+    if (rc == 0) {
+        strlist_add_all(out, &stack->unpacked);
+    }
     return rc;
 }
