@@ -120,15 +120,15 @@ static int fail_with(const struct build *build, const struct lint *lint, struct 
 int lint_before_build(struct build *build, struct error *err)
 {
     AUTO(lint_release) struct lint lint = {0};
-    const char *given = strlist_env_get(&build->build_args, LINT_OPTIONS_ARG);
-    const char *options = given ? given : build->df->check.value;
-    if (!options) {
-        return 0;
-    }
-    /* Bases are only asked for where the answer can end the build. */
-    bool matters = strstr(options, "error") != NULL;
-    if (lint_of(build, matters ? fetch_base : NULL, false, &lint, err) != 0) {
+    struct error ignored = {0};
+    bool wanted = false;
+    if (lint_read_options(build->df, &build->build_args, &wanted, err) != 0) {
         return -1;
+    }
+    /* Where nothing found could end the build, bases need not be asked for now. An error is the
+     * build's to report: it knows what triggers bring. */
+    if (wanted) {
+        lint_of(build, fetch_base, false, &lint, &ignored);
     }
     if (!lint.error) {
         return 0;

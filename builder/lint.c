@@ -83,18 +83,29 @@ struct lint_finding *lint_add(struct linter *l, const struct lint_rule *rule,
 }
 
 /* What the directive says, or the build argument in its place. */
-static int read_options(struct linter *l, struct error *err)
+static int read_options(const struct dockerfile *df, const struct strlist *build_args,
+                        struct lint_options *out, struct error *err)
 {
-    const struct directive *directive = &l->df->check;
-    const char *given = strlist_env_get(l->inputs->build_args, LINT_OPTIONS_ARG);
+    const char *given = strlist_env_get(build_args, LINT_OPTIONS_ARG);
     if (given) {
-        return lint_options_add(&l->options, given, err) == 0
+        return lint_options_add(out, given, err) == 0
                    ? 0
                    : error_wrap(err, "--build-arg %s", LINT_OPTIONS_ARG);
     }
-    if (directive->value && lint_options_add(&l->options, directive->value, err) != 0) {
-        return error_locate(err, l->df->file, directive->line, 0, 0);
+    if (df->check.value && lint_options_add(out, df->check.value, err) != 0) {
+        return error_locate(err, df->file, df->check.line, 0, 0);
     }
+    return 0;
+}
+
+int lint_read_options(const struct dockerfile *df, const struct strlist *build_args,
+                      bool *error_out, struct error *err)
+{
+    AUTO(lint_options_release) struct lint_options options = {0};
+    if (read_options(df, build_args, &options, err) != 0) {
+        return -1;
+    }
+    *error_out = options.error;
     return 0;
 }
 
@@ -377,7 +388,7 @@ int lint_run(const struct dockerfile *df, const struct lint_inputs *inputs, stru
              struct error *err)
 {
     struct linter l = {.df = df, .inputs = inputs, .out = out};
-    int r = read_options(&l, err);
+    int r = read_options(df, inputs->build_args, &l.options, err);
     if (r == 0) {
         r = ask_all(&l, err);
     }

@@ -68,6 +68,11 @@ struct lint_inputs {
 int lint_run(const struct dockerfile *df, const struct lint_inputs *inputs, struct lint *out,
              struct error *err);
 
+/* Reads only what check= says: *ERROR_OUT is whether findings are to be errors. ERR_USAGE as above.
+ */
+int lint_read_options(const struct dockerfile *df, const struct strlist *build_args,
+                      bool *error_out, struct error *err);
+
 /* Frees what LINT holds. */
 void lint_release(struct lint *lint);
 

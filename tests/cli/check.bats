@@ -145,3 +145,10 @@ behavior related to OS signals"
     run slipway build -q app
     succeeded
 }
+
+@test "check: a bad option of check= ends a build" {
+    dockerfile '# check=error=perhaps' 'FROM scratch' 'COPY Dockerfile /'
+    run slipway build -q app
+    failed_with 2
+    says '^slipway: app/Dockerfile:1: check: error=perhaps: it is true or false'
+}
