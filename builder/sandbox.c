@@ -382,10 +382,9 @@ int sandbox_run(struct store *store, const struct sandbox_spec *spec, struct san
 void sandbox_result_release(struct store *store, struct sandbox_result *result)
 {
     if (result->upper) {
-        struct error ignored = {0};
         AUTO(mem_freep)
         char *work = mem_strndup(result->upper, strlen(result->upper) - strlen("/upper"));
-        file_remove_tree(store_fd(store), work, &ignored);
+        store_remove_later(store, work);
     }
     tree_unref(result->diff);
     free(result->tail);

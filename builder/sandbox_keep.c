@@ -51,5 +51,6 @@ int sandbox_keep_upper(struct store *store, struct sandbox_result *result,
     }
     AUTO(mem_freep) char *work = path_parent(result->upper);
     free(MEM_STEAL(result->upper));
-    return file_remove_tree(store_fd(store), work, err);
+    store_remove_later(store, work);
+    return 0;
 }

@@ -72,6 +72,11 @@ int store_temp_dir(struct store *store, char **path_out, struct error *err);
  * caller's. Not created. */
 int store_temp_name(struct store *store, char **path_out, struct error *err);
 
+/* Removes the folder PATH inside this process's part of tmp/ soon, on a thread of its own, and at
+ * the latest in store_freep(): removing can wait for the disk, where every freed block is
+ * discarded. */
+void store_remove_later(struct store *store, const char *path);
+
 /* Whether the blob is there; its size (may be NULL). */
 bool store_has_blob(struct store *store, const struct digest *digest, uint64_t *size_out);
 /* Opens a blob for reading. A missing one is ERR_STORE. SIZE_OUT may be NULL. */

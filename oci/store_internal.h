@@ -11,12 +11,13 @@
 enum { STORE_DIR_MODE = 0700, STORE_FILE_MODE = 0644 };
 
 struct store {
-    char *path;           /* absolute */
-    int fd;               /* the folder */
-    pthread_mutex_t lock; /* guards the two below */
-    char *temp;           /* "tmp/PID-RANDOM" once something temporary was asked for */
-    int temp_lock;        /* holds the flock on "tmp/PID-RANDOM.lock" */
-    atomic_uint counter;  /* for names inside `temp` */
+    char *path;                    /* absolute */
+    int fd;                        /* the folder */
+    pthread_mutex_t lock;          /* guards the two below */
+    char *temp;                    /* "tmp/PID-RANDOM" once something temporary was asked for */
+    int temp_lock;                 /* holds the flock on "tmp/PID-RANDOM.lock" */
+    atomic_uint counter;           /* for names inside `temp` */
+    struct store_remover *remover; /* guarded by `lock`; NULL until something is to be removed */
     /* Since when this process holds the store (the time of `temp_lock`); 0: it does not, and leaves
      * times alone. */
     _Atomic int64_t held_ns;
@@ -42,6 +43,9 @@ void store_spread(int dirfd, const char *path);
 
 /* Makes this process's part of tmp/ if it is not there yet. */
 int store_temp_prepare(struct store *store, struct error *err);
+
+/* Removes what store_remove_later() was given and ends its thread. */
+void store_remover_end(struct store *store);
 
 /* Removes it. */
 void store_temp_remove(struct store *store);

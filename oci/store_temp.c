@@ -113,6 +113,7 @@ int store_temp_prepare(struct store *store, struct error *err)
 
 void store_temp_remove(struct store *store)
 {
+    store_remover_end(store);
     if (store->temp) {
         AUTO(mem_freep) char *lock = mem_printf("%s.lock", store->temp);
         struct error ignored = {0};
