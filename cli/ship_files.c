@@ -135,6 +135,21 @@ static void note_unknown(const struct ship *ship, const char *name, const struct
     }
 }
 
+/* A template that lies where its result goes is replaced: a pipeline's checkout is thrown away, a
+ * person's is not. */
+static void note_replaced(const struct ship *ship, const char *name, const char *path)
+{
+    AUTO(mem_freep)
+    char *template = mem_printf("%s/%s", ship->options->build.request.context, name);
+    struct stat one;
+    struct stat other;
+    if (stat(template, &one) == 0 && stat(path, &other) == 0 && one.st_dev == other.st_dev &&
+        one.st_ino == other.st_ino) {
+        event_warning(ship->session->events, name, 0,
+                      "the template is replaced by the result; --taskdef %s=FILE keeps it", name);
+    }
+}
+
 /* SPEC: TEMPLATE[=OUT]. ONE: the image it belongs to; NULL: to all. FINAL: warnings are told. */
 static int make_taskdef(const struct ship *ship, const char *spec, const struct ship_image *one,
                         struct made_files *files, bool final, struct error *err)
@@ -157,6 +172,7 @@ static int make_taskdef(const struct ship *ship, const char *spec, const struct 
     }
     if (final) {
         note_unknown(ship, name, &report.unknown);
+        note_replaced(ship, name, path);
     }
     return add_file(files, path, &text, buf_text(&about), err);
 }
