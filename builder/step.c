@@ -121,7 +121,8 @@ static int find_or_make(struct stage *stage, const struct step *step, const stru
         return -1;
     }
     AUTO(store_unlockp) int lock = -1;
-    if (use && !found && step->exclusive) {
+    /* Builds that share their context share most of their steps, too. */
+    if (use && !found && (step->exclusive || stage->build->request->shared)) {
         char name[DIGEST_HEX_SIZE];
         digest_hex(key, name);
         if (store_lock(store, name, &lock, err) != 0 ||
