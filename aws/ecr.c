@@ -175,8 +175,11 @@ int ecr_get_login(struct aws_identity *identity, const struct ecr_host *host, st
 int ecr_create_repository(struct aws_identity *identity, const struct ecr_host *host,
                           const char *repository, bool *created_out, struct error *err)
 {
+    /* What comes first in public names is the registry's alias. */
+    const char *slash = host->is_public ? strchr(repository, '/') : NULL;
+    const char *name = slash ? slash + 1 : repository;
     AUTO(json_freep) json_t *answer = NULL;
-    AUTO(json_freep) json_t *input = json_pack("{s:s}", "repositoryName", repository);
+    AUTO(json_freep) json_t *input = json_pack("{s:s}", "repositoryName", name);
     AUTO(buf_release) struct buf body = BUF_INIT(0);
     char code[AWS_CODE_SIZE];
     if (input && !host->is_public) {

@@ -4,12 +4,14 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "aws/credentials.h"
+#include "base/file.h"
 #include "base/memory.h"
 
 static const char file_text[] = "# comment\n"
@@ -199,6 +201,60 @@ static void test_credentials__refused_keys_are_read_again(void **state)
     assert_true(changed);
 }
 
+/* A program whose keys last for LIFE seconds, each time with another id. */
+static void use_program(const char *folder, int life)
+{
+    AUTO(mem_freep) char *program = mem_printf("%s/program", folder);
+    AUTO(mem_freep) char *config = mem_printf("%s/config", folder);
+    AUTO(file_closep) FILE *script = fopen(program, "we");
+    AUTO(file_closep) FILE *settings = fopen(config, "we");
+    assert_non_null(script);
+    assert_non_null(settings);
+    fprintf(script,
+            "#!/bin/sh\n"
+            "echo x >>%s/calls\n"
+            "printf '{\"Version\":1,\"AccessKeyId\":\"ID%%s\",\"SecretAccessKey\":\"s\","
+            "\"Expiration\":\"%%s\"}' $(wc -l <%s/calls) "
+            "$(date -u -d '+%d seconds' +%%Y-%%m-%%dT%%H:%%M:%%SZ)\n",
+            folder, folder, life);
+    fprintf(settings, "[default]\ncredential_process = sh '%s'\n", program);
+    setenv("AWS_CONFIG_FILE", config, 1);
+    setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent/file", 1);
+}
+
+static void id_is(struct aws_identity *who, const char *id)
+{
+    struct error err = {0};
+    bool found = false;
+    AUTO(aws_keys_release) struct aws_keys keys = {0};
+    if (aws_identity_keys(who, &keys, &found, &err) != 0) {
+        fail_msg("%s", err.text);
+    }
+    assert_true(found);
+    assert_string_equal(keys.id, id);
+}
+
+static void test_credentials__are_fetched_once_and_again_when_over(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    char folder[] = "/tmp/slipway-aws-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    AUTO(aws_identity_freep) struct aws_identity *lasting = aws_identity_new(NULL, NULL);
+    AUTO(aws_identity_freep) struct aws_identity *brief = aws_identity_new(NULL, NULL);
+    use_program(folder, 3600);
+    id_is(lasting, "ID1");
+    id_is(lasting, "ID1");
+    /* Shorter than what we like to have left: still not fetched at each use. */
+    use_program(folder, 2);
+    id_is(brief, "ID2");
+    id_is(brief, "ID2");
+    sleep(3);
+    id_is(brief, "ID3");
+    id_is(lasting, "ID1");
+    assert_int_equal(file_remove_tree(AT_FDCWD, folder, &err), 0);
+}
+
 /* They would end up in a header. */
 static void test_credentials__keys_with_line_ends_are_refused(void **state)
 {
@@ -228,6 +284,7 @@ int main(void)
         cmocka_unit_test_setup(test_credentials__region, setup),
         cmocka_unit_test_setup(test_credentials__endpoints, setup),
         cmocka_unit_test_setup(test_credentials__refused_keys_are_read_again, setup),
+        cmocka_unit_test_setup(test_credentials__are_fetched_once_and_again_when_over, setup),
         cmocka_unit_test_setup(test_credentials__keys_with_line_ends_are_refused, setup),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
