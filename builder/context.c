@@ -405,9 +405,15 @@ static int take_part(struct context *c, const struct context *shared, const char
                      struct error *err)
 {
     if (shared->folder) {
+        AUTO(fd_closep) int root = -1;
+        AUTO(fd_closep) int fd = -1;
+        struct error ignored = {0};
         c->folder = mem_printf("%s/%s", shared->folder, part);
-        struct stat st;
-        if (stat(c->folder, &st) == 0 && S_ISDIR(st.st_mode)) {
+        /* No links: in a commit there is nothing that they could lead to, either. */
+        if (file_open(AT_FDCWD, shared->folder, O_PATH | O_DIRECTORY, 0, &root, err) != 0) {
+            return -1;
+        }
+        if (file_open_no_links(root, part, O_PATH | O_DIRECTORY, 0, &fd, &ignored) == 0) {
             return 0;
         }
     } else {

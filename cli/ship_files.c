@@ -3,9 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/path.h"
 #include "cli/ship.h"
 #include "deploy/imagedefinitions.h"
 #include "deploy/imagedetail.h"
@@ -118,6 +120,13 @@ static int read_template(const struct ship *ship, const char *name, struct buf *
     if (context_read(ship->context, name, LIMIT_MARKED_BYTES, text, &found, err) != 0) {
         err->code = ERR_USAGE;
         return error_wrap(err, "the template %s", name);
+    }
+    /* As for -f: what the command line names may lie on this machine. */
+    if (!found && !ship->config_name && access(name, F_OK) == 0) {
+        found = file_read(AT_FDCWD, name, LIMIT_MARKED_BYTES, text, NULL, err) == 0;
+        if (!found) {
+            return -1;
+        }
     }
     if (!found) {
         return error_set(err, ERR_USAGE, "the template '%s' is not in the build context", name);
@@ -236,6 +245,22 @@ static int make_files(const struct ship *ship, bool final, struct made_files *fi
     return ship->want_definitions ? make_definitions(ship, files, err) : 0;
 }
 
+/* What slipway.json names lies below this folder, not behind a link of the same repository. */
+static int check_links(const struct ship *ship, const char *path, struct error *err)
+{
+    AUTO(mem_freep) char *part = mem_strdup(path);
+    bool ours = ship->config_name && path[0] != '/';
+    for (char *slash = strchr(part, '/'); ours && slash; slash = strchr(slash + 1, '/')) {
+        struct stat st;
+        *slash = '\0';
+        if (part[0] && lstat(part, &st) == 0 && S_ISLNK(st.st_mode)) {
+            return error_set(err, ERR_USAGE, "'%s' is not written: '%s' is a link", path, part);
+        }
+        *slash = '/';
+    }
+    return 0;
+}
+
 int ship_check(struct ship *ship, struct error *err)
 {
     static const char digest[] =
@@ -248,11 +273,27 @@ int ship_check(struct ship *ship, struct error *err)
         image->by_digest = mem_printf("%s@%s", tag, digest);
     }
     int r = make_files(ship, false, &files, err);
+    for (size_t i = 0; i < files.len && r == 0; i++) {
+        r = check_links(ship, files.items[i].path, err);
+    }
     for (size_t i = 0; i < ship->len; i++) {
         free(MEM_STEAL(ship->images[i].by_tag));
         free(MEM_STEAL(ship->images[i].by_digest));
     }
     return r;
+}
+
+static int write_file(const struct ship *ship, const struct made_file *file, struct error *err)
+{
+    AUTO(mem_freep) char *folder = path_parent(file->path);
+    if (check_links(ship, file->path, err) != 0) {
+        return -1;
+    }
+    if (folder[0] && file_make_dirs(AT_FDCWD, folder, 0777, err) != 0) {
+        return -1;
+    }
+    return file_write_atomic(AT_FDCWD, file->path, buf_text(&file->text), file->text.len, 0644,
+                             true, err);
 }
 
 int ship_write(struct ship *ship, struct error *err)
@@ -263,16 +304,7 @@ int ship_write(struct ship *ship, struct error *err)
     }
     for (size_t i = 0; i < files.len; i++) {
         const struct made_file *file = &files.items[i];
-        AUTO(mem_freep) char *folder = mem_strdup(file->path);
-        char *slash = strrchr(folder, '/');
-        if (slash && slash != folder) {
-            *slash = '\0';
-            if (file_make_dirs(AT_FDCWD, folder, 0777, err) != 0) {
-                return -1;
-            }
-        }
-        if (file_write_atomic(AT_FDCWD, file->path, buf_text(&file->text), file->text.len, 0644,
-                              true, err) != 0) {
+        if (write_file(ship, file, err) != 0) {
             return -1;
         }
         event_note(ship->session->events, "wrote %s: %s", file->path, file->about);

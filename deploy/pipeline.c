@@ -273,6 +273,9 @@ int pipeline_read(const struct marked_file *file, struct pipeline *out, struct e
             return -1;
         }
     }
+    if (pipeline_check_paths(&p, marked_name(file), err) != 0) {
+        return -1;
+    }
     *out = p;
     p = (struct pipeline)PIPELINE_INIT;
     return 0;

@@ -80,6 +80,10 @@ int pipeline_parse(const char *text, size_t len, const char *name, struct pipeli
 /* The same from a document that is parsed already. */
 int pipeline_read(const struct marked_file *file, struct pipeline *out, struct error *err);
 
+/* Whether all paths stay below the folder that they count from: pipeline_read() asks, as
+ * slipway.json may come from anybody's repository. ERR_USAGE with the place in FILE. */
+int pipeline_check_paths(const struct pipeline *pipeline, const char *file, struct error *err);
+
 /* Adds an image (a copy of nothing: empty) and returns it, borrowed until the next. */
 struct pipeline_image *pipeline_add(struct pipeline *pipeline);
 

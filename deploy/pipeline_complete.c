@@ -78,6 +78,54 @@ static int check_image(struct pipeline *p, size_t i, bool need_repository,
     return 0;
 }
 
+/* slipway.json may come from anybody's repository: it writes only below the current folder, and
+ * reads only from the context. */
+static int check_path(const char *path, const char *member, struct error *err)
+{
+    bool up = false;
+    for (const char *p = path; p && *p; p += strcspn(p, "/"), p += strspn(p, "/")) {
+        up = up || (strncmp(p, "..", 2) == 0 && (p[2] == '/' || p[2] == '\0'));
+    }
+    if (path && (path[0] == '/' || path[0] == '\0' || up)) {
+        return error_set(err, ERR_USAGE,
+                         "\"%s\": '%s' leads out of the folder; only the command line may do that",
+                         member, path);
+    }
+    return 0;
+}
+
+static int check_templates(const struct strlist *templates, const char *member, struct error *err)
+{
+    for (size_t i = 0; i < templates->len; i++) {
+        AUTO(mem_freep) char *template = NULL;
+        AUTO(mem_freep) char *file = NULL;
+        pipeline_template(templates->items[i], &template, &file);
+        if (check_path(template, member, err) != 0 || check_path(file, member, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int pipeline_check_paths(const struct pipeline *p, const char *file, struct error *err)
+{
+    if (check_path(p->imagedefinitions, "imagedefinitions", err) != 0 ||
+        check_templates(&p->taskdefs, "taskdef", err) != 0 ||
+        check_templates(&p->appspecs, "appspec", err) != 0) {
+        return error_locate(err, file, 0, 0, 0);
+    }
+    for (size_t i = 0; i < p->len; i++) {
+        const struct pipeline_image *image = &p->images[i];
+        if (check_path(image->context, "context", err) != 0 ||
+            check_path(image->dockerfile, "dockerfile", err) != 0 ||
+            check_path(image->image_detail, "imageDetail", err) != 0 ||
+            check_templates(&image->taskdefs, "taskdef", err) != 0) {
+            return error_locate(err, file, image->line, 0, 0);
+        }
+    }
+    return 0;
+}
+
 int pipeline_complete(struct pipeline *p, const char *file, bool need_repository, struct error *err)
 {
     AUTO(imagedefinitions_release) struct imagedefinitions containers = {0};

@@ -371,3 +371,38 @@ END
     [ "$status" -ne 0 ]
     says "dockerfile-missing"
 }
+
+@test "slipway.json: what a repository says is written below this folder only" {
+    two_images app
+    ln -s "$HOME" out
+    mark_requests
+    run slipway ship app
+    failed_with 2
+    says "'out' is a link"
+    equal "$(requests .)" 0
+    equal "$(ls "$HOME")" ""
+    ln -s /etc app/outside
+    echo '{"images": [{"repository": "a", "context": "outside"}]}' >app/slipway.json
+    AWS_ACCOUNT_ID=1 AWS_DEFAULT_REGION=x run slipway ship app
+    [ "$status" -ne 0 ]
+    [ "$status" -ne 4 ]
+}
+
+@test "deploy: a template of this machine, where the context has none" {
+    site_context app
+    taskdef mine.json "<IMAGE1_NAME>"
+    slipway ship --container c1 --taskdef mine.json=filled.json -t "$REGISTRY/mine:1" app
+    equal "$(field filled.json 'd["containerDefinitions"][0]["image"]')" "$REGISTRY/mine@$(manifest_digest "$REGISTRY/mine:1")"
+}
+
+@test "deploy: a template that is replaced by its result is told of, and can be filled again" {
+    site_context app
+    taskdef app/taskdef.json "<IMAGE1_NAME>"
+    cd app
+    run slipway ship --progress=plain --container c1 --taskdef taskdef.json -t "$REGISTRY/place:1" .
+    succeeded
+    says 'the template is replaced'
+    echo more >>start.sh
+    slipway ship --container c1 --taskdef taskdef.json -t "$REGISTRY/place:2" .
+    equal "$(field taskdef.json 'd["containerDefinitions"][0]["image"]')" "$REGISTRY/place@$(manifest_digest "$REGISTRY/place:2")"
+}

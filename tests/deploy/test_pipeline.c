@@ -114,6 +114,36 @@ static void test_pipeline__the_whole_must_make_sense(void **state)
     }
 }
 
+static void test_pipeline__paths_stay_below_the_folder(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text; /* the middle of slipway.json */
+        bool fine;
+    } cases[] = {
+        {"\"taskdef\": \"deploy/t.json=out/t.json\", \"images\": [{}]", true},
+        {"\"taskdef\": \"a..b/..c=./x\", \"images\": [{}]", true},
+        {"\"taskdef\": \"t=/etc/t\", \"images\": [{}]", false},
+        {"\"taskdef\": \"/t=t\", \"images\": [{}]", false},
+        {"\"taskdef\": \"t=a/../../t\", \"images\": [{}]", false},
+        {"\"appspec\": [\"a\", \"..\"], \"images\": [{}]", false},
+        {"\"imagedefinitions\": \"../i\", \"images\": [{}]", false},
+        {"\"images\": [{}, {\"context\": \"..\"}]", false},
+        {"\"images\": [{}, {\"dockerfile\": \"a/..\"}]", false},
+        {"\"images\": [{}, {\"imageDetail\": \"/i\"}]", false},
+        {"\"images\": [{}, {\"taskdef\": \"a=//b\"}]", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct error err = {0};
+        AUTO(pipeline_release) struct pipeline p = PIPELINE_INIT;
+        AUTO(mem_freep) char *text = mem_printf("{%s}", cases[i].text);
+        assert_int_equal(parse(text, &p, &err), cases[i].fine ? 0 : -1);
+        if (!cases[i].fine && !strstr(err.text, "leads out of the folder")) {
+            fail_msg("%s: '%s'", text, err.text);
+        }
+    }
+}
+
 static void test_pipeline__names_of_images(void **state)
 {
     (void)state;
@@ -173,6 +203,7 @@ int main(void)
         cmocka_unit_test(test_pipeline__reads_all_members),
         cmocka_unit_test(test_pipeline__errors_name_place_and_the_nearest_member),
         cmocka_unit_test(test_pipeline__the_whole_must_make_sense),
+        cmocka_unit_test(test_pipeline__paths_stay_below_the_folder),
         cmocka_unit_test(test_pipeline__names_of_images),
         cmocka_unit_test(test_pipeline__without_a_registry_it_says_what_to_set),
     };

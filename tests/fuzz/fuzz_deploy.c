@@ -2,10 +2,13 @@
  * checked together, and each is read as what its name says. */
 #include <assert.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "deploy/check.h"
+#include "deploy/init.h"
 #include "deploy/marked.h"
 #include "deploy/pipeline.h"
 #include "deploy/taskdef.h"
@@ -89,6 +92,30 @@ static void fill(const struct input *input)
     }
 }
 
+/* What init writes is a slipway.json that can be read. */
+static void begin(struct input *input)
+{
+    struct error err = {0};
+    AUTO(init_result_release) struct init_result result = {0};
+    AUTO(pipeline_release) struct pipeline pipeline = PIPELINE_INIT;
+    struct init_inputs inputs = {.files = {.read = read_part, .ctx = input}, .name = "shop"};
+    strlist_add(&inputs.dockerfiles, "Dockerfile");
+    strlist_add(&inputs.dockerfiles, "web/Dockerfile");
+    inputs.dockerfiles.len = input->len % 2 + 1;
+    int r = pipeline_init(&inputs, &result, &err);
+    inputs.dockerfiles.len = 2;
+    strlist_release(&inputs.dockerfiles);
+    if (r != 0) {
+        assert(err.code == ERR_USAGE && err.text[0]);
+        return;
+    }
+    if (pipeline_parse(buf_text(&result.text), result.text.len, "slipway.json", &pipeline, &err) !=
+        0) {
+        fprintf(stderr, "%s\n%s\n", err.text, buf_text(&result.text));
+        abort();
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input input = {.data = (const char *)data, .len = size};
@@ -102,5 +129,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(json_array_size(array) == findings.len);
     }
     fill(&input);
+    begin(&input);
     return 0;
 }
