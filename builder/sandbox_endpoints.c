@@ -8,6 +8,7 @@
  * whoever builds), which README says.
  */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
@@ -17,6 +18,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -26,7 +28,12 @@
 #include "base/memory.h"
 #include "builder/sandbox_internal.h"
 
-enum { PROGRAM_MAX = 64 };
+enum {
+    PROGRAM_MAX = 64,
+    ATTEMPTS = 3, /* between its birth and its lock a group may be taken for an old one */
+};
+
+static const char PREFIX[] = "slipway-";
 
 /* EC2's metadata service; the endpoints of ECS (CodeBuild, Fargate) and of EKS Pod Identity. */
 static const uint32_t addresses4[] = {0xA9FEA9FE, 0xA9FEAA02, 0xA9FEAA17};
@@ -150,26 +157,58 @@ static bool attach(int group, void (*make)(struct program *), uint32_t type)
     return syscall(SYS_bpf, BPF_PROG_ATTACH, &attributes, sizeof attributes) == 0;
 }
 
+/* Removes groups whose owner was killed: nobody holds their lock. */
+static void sweep(int folder)
+{
+    AUTO(fd_closep) int again = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *list = again >= 0 ? fdopendir(again) : NULL;
+    if (!list) {
+        return;
+    }
+    fd_steal(&again); /* the list's now */
+    for (struct dirent *entry = readdir(list); entry; entry = readdir(list)) {
+        if (strncmp(entry->d_name, PREFIX, sizeof PREFIX - 1) != 0) {
+            continue;
+        }
+        AUTO(fd_closep)
+        int group = openat(folder, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (group >= 0 && flock(group, LOCK_EX | LOCK_NB) == 0) {
+            unlinkat(folder, entry->d_name, AT_REMOVEDIR);
+        }
+    }
+    closedir(list);
+}
+
+static bool make_group(struct sandbox_guard *guard)
+{
+    char random[17];
+    file_random_name(random);
+    snprintf(guard->name, sizeof guard->name, "%s%s", PREFIX, random);
+    if (mkdirat(guard->folder, guard->name, 0755) != 0) {
+        return false;
+    }
+    guard->group = openat(guard->folder, guard->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return guard->group >= 0 && flock(guard->group, LOCK_SH | LOCK_NB) == 0 &&
+           attach(guard->group, make4, BPF_CGROUP_INET4_CONNECT) &&
+           attach(guard->group, make6, BPF_CGROUP_INET6_CONNECT);
+}
+
 bool sandbox_guard_open(struct sandbox_guard *guard)
 {
     static const char *const options[] = {NULL};
-    struct error ignored = {0};
-    char random[17];
     AUTO(fd_closep)
     int probe = load_program(make4, BPF_CGROUP_INET4_CONNECT);
-    if (probe < 0 || mount_new("cgroup2", options, 0, &guard->folder, &ignored) != 0) {
-        return false;
+    for (int i = 0; probe >= 0 && i < ATTEMPTS; i++) {
+        struct error ignored = {0};
+        if (mount_new("cgroup2", options, 0, &guard->folder, &ignored) != 0) {
+            return false;
+        }
+        sweep(guard->folder);
+        if (make_group(guard)) {
+            return true;
+        }
+        sandbox_guard_close(guard);
     }
-    file_random_name(random);
-    snprintf(guard->name, sizeof guard->name, "slipway-%s", random);
-    if (mkdirat(guard->folder, guard->name, 0755) == 0) {
-        guard->group = openat(guard->folder, guard->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    }
-    if (guard->group >= 0 && attach(guard->group, make4, BPF_CGROUP_INET4_CONNECT) &&
-        attach(guard->group, make6, BPF_CGROUP_INET6_CONNECT)) {
-        return true;
-    }
-    sandbox_guard_close(guard);
     return false;
 }
 

@@ -85,9 +85,24 @@ static int try_guarded(void)
     if (wrong == 0 && connect_to("169.254.169.254") == EPERM) {
         wrong = 50; /* only the child is in the group */
     }
-    sandbox_guard_close(&guard);
+    /* One whose owner was killed is removed by the next; one that is in use is not. */
+    struct sandbox_guard second = SANDBOX_GUARD_NONE;
+    struct sandbox_guard third = SANDBOX_GUARD_NONE;
+    bool made = sandbox_guard_open(&second);
+    if (wrong == 0 && (!made || faccessat(folder, name, F_OK, 0) != 0)) {
+        wrong = 51;
+    }
+    close(guard.group);
+    close(guard.folder);
+    if (wrong == 0 && (!sandbox_guard_open(&third) || faccessat(folder, name, F_OK, 0) == 0 ||
+                       faccessat(folder, second.name, F_OK, 0) != 0)) {
+        wrong = 52;
+    }
+    memcpy(name, third.name, sizeof name);
+    sandbox_guard_close(&second);
+    sandbox_guard_close(&third);
     if (wrong == 0 && faccessat(folder, name, F_OK, 0) == 0) {
-        wrong = 51; /* the group is removed */
+        wrong = 53; /* the group is removed */
     }
     return wrong;
 }
