@@ -73,9 +73,6 @@ static int make_folders(struct store *store, struct error *err)
             return store_fault(store, err);
         }
     }
-    if (is_new) {
-        store_spread(store->fd, "tmp");
-    }
     return 0;
 }
 

@@ -11,12 +11,13 @@
 enum { STORE_DIR_MODE = 0700, STORE_FILE_MODE = 0644 };
 
 struct store {
-    char *path;                    /* absolute */
-    int fd;                        /* the folder */
-    pthread_mutex_t lock;          /* guards the two below */
-    char *temp;                    /* "tmp/PID-RANDOM" once something temporary was asked for */
-    int temp_lock;                 /* holds the flock on "tmp/PID-RANDOM.lock" */
-    atomic_uint counter;           /* for names inside `temp` */
+    char *path;           /* absolute */
+    int fd;               /* the folder */
+    pthread_mutex_t lock; /* guards the three below */
+    char *temp;           /* "tmp/PID-RANDOM" once something temporary was asked for */
+    int temp_lock;        /* holds the flock on "tmp/PID-RANDOM.lock" */
+    char *spread;         /* "tmp/PID-RANDOM/RANDOM" once a temporary folder was asked for */
+    atomic_uint counter;  /* for names inside `temp` */
     struct store_remover *remover; /* guarded by `lock`; NULL until something is to be removed */
     /* Since when this process holds the store (the time of `temp_lock`); 0: it does not, and leaves
      * times alone. */

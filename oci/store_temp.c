@@ -57,17 +57,8 @@ static int take_lock(struct store *store, const char *path, int *fd_out, bool *t
     return 0;
 }
 
-/* Processor time of this thread. */
-static int64_t thread_time_us(void)
-{
-    struct timespec now = {0};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 static int make_temp(struct store *store, struct error *err)
 {
-    unsigned tries = 0;
     for (;;) {
         char random[17];
         file_random_name(random);
@@ -81,25 +72,43 @@ static int make_temp(struct store *store, struct error *err)
         if (!taken) {
             continue;
         }
-        int64_t before = thread_time_us();
         if (mkdirat(store->fd, temp, STORE_DIR_MODE) != 0) {
             error_errno(err, ERR_STORE, "make folder '%s'", temp);
             unlinkat(store->fd, lock, 0);
             return -1;
         }
-        if (thread_time_us() - before > SLOW_FOLDER_US && ++tries < FOLDER_TRIES) {
-            /* See store_spread(): another name may lie where the going is better. */
-            unlinkat(store->fd, temp, AT_REMOVEDIR);
-            unlinkat(store->fd, lock, 0);
-            continue;
-        }
-        struct stat st;
-        if (fstat(fd, &st) == 0) {
-            atomic_store(&store->held_ns, store_time_of(&st));
-        }
         store->temp = MEM_STEAL(temp);
         store->temp_lock = fd_steal(&fd);
         return 0;
+    }
+}
+
+/* Processor time of this thread. */
+static int64_t thread_time_us(void)
+{
+    struct timespec now = {0};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Makes the folder for temporary folders, apart from the store's other files: what is unpacked has
+ * thousands of inodes. */
+static int make_spread(struct store *store, struct error *err)
+{
+    store_spread(store->fd, store->temp);
+    for (unsigned tries = 1;; tries++) {
+        char random[17];
+        file_random_name(random);
+        AUTO(mem_freep) char *path = mem_printf("%s/%s", store->temp, random);
+        int64_t before = thread_time_us();
+        if (mkdirat(store->fd, path, STORE_DIR_MODE) != 0) {
+            return error_errno(err, ERR_STORE, "make folder '%s'", path);
+        }
+        /* See store_spread(): another name may lie where the going is better. */
+        if (thread_time_us() - before <= SLOW_FOLDER_US || tries == FOLDER_TRIES) {
+            store->spread = MEM_STEAL(path);
+            return 0;
+        }
     }
 }
 
@@ -124,8 +133,8 @@ void store_temp_remove(struct store *store)
         }
     }
     fd_closep(&store->temp_lock);
-    free(store->temp);
-    store->temp = NULL;
+    mem_freep(&store->temp);
+    mem_freep(&store->spread);
 }
 
 /* NAME is a lock file of tmp/. */
@@ -193,10 +202,17 @@ int store_temp_name(struct store *store, char **path_out, struct error *err)
 
 int store_temp_dir(struct store *store, char **path_out, struct error *err)
 {
-    AUTO(mem_freep) char *path = NULL;
-    if (store_temp_name(store, &path, err) != 0) {
+    if (store_temp_prepare(store, err) != 0) {
         return -1;
     }
+    pthread_mutex_lock(&store->lock);
+    int result = store->spread ? 0 : make_spread(store, err);
+    pthread_mutex_unlock(&store->lock);
+    if (result != 0) {
+        return store_fault(store, err);
+    }
+    AUTO(mem_freep)
+    char *path = mem_printf("%s/%u", store->spread, atomic_fetch_add(&store->counter, 1U));
     if (mkdirat(store->fd, path, STORE_DIR_MODE) != 0) {
         error_errno(err, ERR_STORE, "make folder '%s'", path);
         return store_fault(store, err);
