@@ -88,6 +88,17 @@ static void check_file(struct check *check, const struct written *written, const
         : written->ship ? check_at(&check->buildspec, written->ship, "slipway ship")
         : phases        ? check_at(&check->buildspec, phases, "no command names it")
                         : check_nowhere();
+    /* Who runs make or a script writes what only that knows. */
+    const struct marked *opaque = NULL;
+    if (!close && check_opaque_command(check, &opaque)) {
+        free(other.file);
+        free(other.says);
+        check_add(check, CHECK_NOTE, "artifact-unwritten",
+                  check_at(&check->buildspec, node, "artifact %s", path),
+                  check_at(&check->buildspec, opaque, "perhaps this one"),
+                  "the artifact '%s' is promised, and no command names it", path);
+        return;
+    }
     check_add(check, CHECK_ERROR, "artifact-unwritten",
               check_at(&check->buildspec, node, "artifact %s", path), other,
               "the artifact '%s' is promised, and nothing writes it%s%s%s", path,

@@ -190,6 +190,25 @@ static const struct marked *fargate(const struct check *check)
     return NULL;
 }
 
+/* Members that describe-task-definition answers with and register-task-definition refuses. */
+static void check_answer(struct check *check)
+{
+    static const char *const names[] = {"taskDefinitionArn",  "revision",        "status",
+                                        "requiresAttributes", "compatibilities", "registeredAt",
+                                        "registeredBy",       "deregisteredAt"};
+    const struct marked *root = marked_root(check->taskdef.file);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const struct marked_member *member = marked_member(root, names[i]);
+        if (member) {
+            check_add(check, CHECK_ERROR, "taskdef-member",
+                      check_at(&check->taskdef, member->key, "\"%s\"", names[i]), check_nowhere(),
+                      "\"%s\" is of an answer that describes a task definition: one that is "
+                      "registered may not have it",
+                      names[i]);
+        }
+    }
+}
+
 void check_fargate(struct check *check)
 {
     static const char *const not_of_tasks[] = {"ipcMode", "placementConstraints"};
@@ -199,6 +218,9 @@ void check_fargate(struct check *check)
                                                     "privileged"};
     const struct marked *launch_type = check->taskdef.file ? fargate(check) : NULL;
     const struct marked *list = check_containers(check);
+    if (check->taskdef.file) {
+        check_answer(check);
+    }
     if (!launch_type) {
         return;
     }

@@ -123,4 +123,7 @@ void check_repeats(struct check *check);
 bool check_commands_say(const struct check *check, const char *word,
                         const struct marked **node_out);
 
+/* Whether a command may write files that it does not name: make, npm, a script. */
+bool check_opaque_command(const struct check *check, const struct marked **node_out);
+
 #endif

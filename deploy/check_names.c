@@ -82,6 +82,42 @@ bool check_commands_say(const struct check *check, const char *word, const struc
     return found;
 }
 
+/* Whether LINE begins with a program that writes no file which it does not name. */
+static bool is_transparent(const char *line)
+{
+    static const char *const known[] = {"docker", "slipway", "aws",   "$(aws", "echo", "printf",
+                                        "export", "cd",      "sed",   "cat",   "cp",   "mv",
+                                        "mkdir",  "ls",      "test",  "[",     "if",   "then",
+                                        "fi",     "else",    "chmod", "jq",    "#"};
+    line += strspn(line, " \t");
+    size_t len = strcspn(line, " \t\n;=");
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        if (strlen(known[i]) == len && strncmp(line, known[i], len) == 0) {
+            return true;
+        }
+    }
+    return len == 0 || line[len] == '=';
+}
+
+static bool is_opaque(void *ctx, const struct marked *command)
+{
+    const struct marked **found = ctx;
+    for (const char *line = command->text; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (!is_transparent(line)) {
+            *found = command;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool check_opaque_command(const struct check *check, const struct marked **node_out)
+{
+    *node_out = NULL;
+    return each_command(check, is_opaque, node_out);
+}
+
 /* The name at P, as far as it is one in letters; NULL where a variable or nothing stands there. */
 static char *literal_name(const char *p)
 {
@@ -92,7 +128,7 @@ static char *literal_name(const char *p)
     return len > 0 ? mem_strndup(p, len) : NULL;
 }
 
-/* `--container web` and `"name":"web"` of a command that writes imagedefinitions. */
+/* `--container web`, `CONTAINER_NAME=web`, and `"name":"web"` where imagedefinitions is written. */
 static bool claim_of_command(void *ctx, const struct marked *command)
 {
     struct check *check = ctx;
@@ -101,6 +137,9 @@ static bool claim_of_command(void *ctx, const struct marked *command)
     if (option && strchr(" =", option[strlen("--container")])) {
         option += strlen("--container") + 1;
         name = literal_name(option + strspn(option, " \"'"));
+    } else if (strstr(command->text, "CONTAINER_NAME=")) {
+        const char *value = strstr(command->text, "CONTAINER_NAME=") + strlen("CONTAINER_NAME=");
+        name = literal_name(value + strspn(value, "\"'"));
     } else if (strstr(command->text, "imageUri")) {
         const char *key = strstr(command->text, "name");
         name = key ? literal_name(key + 4 + strspn(key + 4, "\\\"' :")) : NULL;
