@@ -284,6 +284,22 @@ static int plan_images(struct ship *ship, bool single, struct error *err)
     return check_single_files(ship, err) != 0 ? -1 : decide_definitions(ship, err);
 }
 
+/* Nothing is ignored in silence. */
+static void note_unread(const struct ship *ship, const char *option)
+{
+    AUTO(buf_release) struct buf text = BUF_INIT(LIMIT_MARKED_BYTES);
+    struct error ignored = {0};
+    bool found = false;
+    bool wanted = !ship->options->config;
+    if (wanted &&
+        context_read(ship->context, PIPELINE_FILE, LIMIT_MARKED_BYTES, &text, &found, &ignored) ==
+            0 &&
+        found) {
+        event_note(ship->session->events, "%s is not read: %s says what to build", PIPELINE_FILE,
+                   option);
+    }
+}
+
 int ship_plan(struct ship *ship, struct error *err)
 {
     const struct ship_options *o = ship->options;
@@ -291,17 +307,21 @@ int ship_plan(struct ship *ship, struct error *err)
     request.store = ship->session->store;
     request.registry = ship->session->registry;
     request.events = ship->session->events;
-    bool single = single_image_option(o) != NULL;
+    const char *option = single_image_option(o);
+    bool single = option != NULL;
     bool found = false;
     if (context_open_named(&request, request.context, &ship->context, err) != 0) {
         return -1;
     }
     int r = 0;
     if (o->images.len > 0) {
+        note_unread(ship, "--image");
         r = plan_from_images(ship, err);
     } else if (!single) {
         r = plan_from_file(ship, &found, err);
         single = !found;
+    } else {
+        note_unread(ship, option);
     }
     if (r != 0) {
         return -1;

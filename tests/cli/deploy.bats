@@ -237,7 +237,9 @@ END
 
 @test "slipway.json: the command line counts before it" {
     two_images app
-    slipway ship --container only -t "$REGISTRY/only:1" app
+    run slipway ship --progress=plain --container only -t "$REGISTRY/only:1" app
+    succeeded
+    says 'slipway.json is not read: --tag'
     equal "$(field imagedefinitions.json '[i["name"] for i in d]')" "['only']"
     run slipway ship --container only --config slipway.json -t "$REGISTRY/only:1" app
     failed_with 2
