@@ -14,11 +14,23 @@
 
 enum { RECORD_MAX = 64 * 1024, NESTED_MAX = 4, PREFIX_MIN = 4 };
 
+static int get(struct store *store, const char *kind, const char *name, struct image_tag *out,
+               bool *found_out, struct error *err);
+
+/* A name that stands for TOP already keeps the time when it was given. */
 static int put(struct store *store, const char *kind, const char *name,
                const struct descriptor *top, struct error *err)
 {
+    struct image_tag before = {0};
+    bool found = false;
+    if (get(store, kind, name, &before, &found, err) != 0) {
+        return -1;
+    }
+    bool same = found && digest_equal(&before.top.digest, &top->digest) &&
+                before.top.size == top->size && strcmp(before.top.media_type, top->media_type) == 0;
+    json_int_t tagged = same ? (json_int_t)before.tagged : (json_int_t)time(NULL);
     AUTO(json_freep) json_t *json = descriptor_json(top);
-    json_object_set_new(json, "tagged", json_integer((json_int_t)time(NULL)));
+    json_object_set_new(json, "tagged", json_integer(tagged));
     AUTO(buf_release) struct buf text = BUF_INIT(RECORD_MAX);
     json_render(json, &text);
     return store_record_put(store, kind, name, text.data, text.len, err);

@@ -77,6 +77,10 @@ static int make_temp(struct store *store, struct error *err)
             unlinkat(store->fd, lock, 0);
             return -1;
         }
+        struct stat st;
+        if (fstat(fd, &st) == 0) {
+            atomic_store(&store->held_ns, store_time_of(&st));
+        }
         store->temp = MEM_STEAL(temp);
         store->temp_lock = fd_steal(&fd);
         return 0;

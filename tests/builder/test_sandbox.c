@@ -326,7 +326,7 @@ static void test_sandbox__the_machine_is_out_of_reach(void **state)
     char *script = mem_printf(
         "ls -d %s /root /usr 2>/dev/null; ls /proc/1/root/ 2>/dev/null; "
         "echo x > /proc/sys/kernel/hostname; mkdir /sys/x; cat /proc/kcore; ls /sys/firmware; "
-        "ls /proc | grep -c '^[0-9]'",
+        "set -- /proc/[0-9]*; echo $#",
         setting.folder);
     AUTO(release) struct call call;
     prepare(&call, script);
@@ -335,7 +335,7 @@ static void test_sandbox__the_machine_is_out_of_reach(void **state)
     assert_null(strstr(call.result.tail, "busybox\n"));
     assert_non_null(strstr(call.result.tail, "/proc/sys/kernel/hostname: Read-only file system"));
     assert_non_null(strstr(call.result.tail, "'/sys/x': Read-only file system"));
-    assert_string_equal(strrchr(call.result.tail, '\n'), "\n4"); /* init, sh, ls, grep */
+    assert_string_equal(strrchr(call.result.tail, '\n'), "\n2"); /* init, sh */
 }
 
 static void test_sandbox__capabilities_are_dockers(void **state)
