@@ -20,6 +20,8 @@ teardown_file() {
 
 setup() {
     fresh_environment
+    # What is wrong for good stays wrong: faults.bats tries what patience is worth.
+    export SLIPWAY_RETRY=2 SLIPWAY_RETRY_DELAY=50ms
     rm -rf "$BAD_REGISTRY_TARGET"
     mkdir -p "$BAD_REGISTRY_TARGET"
     echo untouched >"$BAD_REGISTRY_TARGET/victim"
