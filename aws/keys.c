@@ -22,6 +22,9 @@ int64_t aws_parse_time(const char *text)
         char *end = NULL;
         long hours = strtol(rest + 1, &end, 10);
         long minutes = end && *end == ':' ? strtol(end + 1, &end, 10) : 0;
+        if (hours < 0 || hours > 9959 || minutes < 0 || minutes > 59) {
+            return 0;
+        }
         if (hours > 99) { /* "+0130" */
             minutes = hours % 100;
             hours /= 100;

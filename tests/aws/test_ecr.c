@@ -148,6 +148,9 @@ static void test_keys__times(void **state)
         {"2026-01-15T12:34:56 o'clock", 0},
         {"", 0},
         {NULL, 0},
+        {"2026-01-01T12:34:05-11111111111111111111111", 0},
+        {"2026-01-01T12:34:05+-5", 0},
+        {"2026-01-01T12:34:05+01:99", 0},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         assert_int_equal(aws_parse_time(cases[i].text), cases[i].time);
