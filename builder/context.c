@@ -310,13 +310,10 @@ static int open_git(struct context *c, const struct build_request *request, cons
 /* Standard input into a temporary file, as an archive is read more than once. */
 static int spool_stdin(struct context *c, int *fd_out, struct error *err)
 {
-    AUTO(mem_freep) char *name = NULL;
     AUTO(fd_closep) int fd = -1;
-    if (store_temp_name(c->store, &name, err) != 0 ||
-        file_open(store_fd(c->store), name, O_RDWR | O_CREAT | O_EXCL, 0600, &fd, err) != 0) {
+    if (store_temp_file(c->store, &fd, err) != 0) {
         return -1;
     }
-    unlinkat(store_fd(c->store), name, 0);
     AUTO(reader_freep) struct reader *in = reader_fd(dup(STDIN_FILENO), "standard input");
     AUTO(writer_freep) struct writer *out = writer_fd(dup(fd), "the store's temporary file");
     if (stream_copy(in, out, NULL, err) != 0) {

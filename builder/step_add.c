@@ -40,18 +40,6 @@ static bool may_be_archive(const unsigned char *head, size_t len)
     return false;
 }
 
-/* A file of the store that has no name any more once it is open. */
-static int open_spool(struct store *store, int *fd_out, struct error *err)
-{
-    AUTO(mem_freep) char *name = NULL;
-    if (store_temp_name(store, &name, err) != 0 ||
-        file_open(store_fd(store), name, O_RDWR | O_CREAT | O_EXCL, 0600, fd_out, err) != 0) {
-        return -1;
-    }
-    unlinkat(store_fd(store), name, 0);
-    return 0;
-}
-
 /* The archive that ENTRY holds as a tree; *OUT stays NULL where it is none. */
 static int archive_of(struct copy_step *c, const struct entry *entry, struct tree **out,
                       struct error *err)
@@ -68,7 +56,8 @@ static int archive_of(struct copy_step *c, const struct entry *entry, struct tre
     }
     struct store *store = c->stage->build->store;
     AUTO(fd_closep) int fd = -1;
-    if (open_spool(store, &fd, err) != 0 || file_write_fd(fd, entry->path, head, got, err) != 0) {
+    if (store_temp_file(store, &fd, err) != 0 ||
+        file_write_fd(fd, entry->path, head, got, err) != 0) {
         return -1;
     }
     AUTO(writer_freep) struct writer *spool = writer_fd(dup(fd), entry->path);
@@ -248,7 +237,8 @@ static int fetch(struct copy_step *c, const char *url, struct download *d,
     }
     struct http_request request = {.url = url, .sink = &d->sink, .code = ERR_STEP};
     d->sink = (struct http_sink){.write = download_write, .restart = download_restart};
-    if (open_spool(build->store, &d->fd, err) != 0 || http_client_open(NULL, &client, err) != 0 ||
+    if (store_temp_file(build->store, &d->fd, err) != 0 ||
+        http_client_open(NULL, &client, err) != 0 ||
         http_perform(client, &request, response, err) != 0) {
         return -1;
     }

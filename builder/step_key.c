@@ -89,18 +89,14 @@ void step_key_data(struct step_key *key, const char *name, const void *data, siz
 }
 
 /* A file that a stage just wrote and the same file out of that stage's cached layer must look the
- * same: so not the flag counts but the time that comes of it. */
+ * same: so not the flag counts but the time that the layer gives. */
 static int64_t time_of(const struct entry *entry, enum timestamps timestamps)
 {
-    if (timestamps == TIMES_KEEP || !(entry->flags & ENTRY_TIME_VOLATILE)) {
-        return entry->mtime;
+    struct digest content = entry->digest;
+    if (entry->type == ENTRY_FILE && entry->size == 0) {
+        digest_of("", 0, &content);
     }
-    bool content = timestamps == TIMES_CONTENT && entry->type == ENTRY_FILE;
-    struct digest digest = entry->digest;
-    if (content && entry->size == 0) {
-        digest_of("", 0, &digest);
-    }
-    return content ? layer_time_of(&digest) : TIME_BASE;
+    return layer_entry_time(entry, timestamps, &content);
 }
 
 void step_key_entry(struct step_key *key, const char *where, const char *path,

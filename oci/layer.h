@@ -33,6 +33,11 @@ enum timestamps {
  * big endian) mod TIME_SPAN. */
 int64_t layer_time_of(const struct digest *content);
 
+/* The time that a layer written with TIMESTAMPS gives to ENTRY; CONTENT, the digest of its file's
+ * content, is only looked at where a file's time is volatile and TIMESTAMPS is TIMES_CONTENT. */
+int64_t layer_entry_time(const struct entry *entry, enum timestamps timestamps,
+                         const struct digest *content);
+
 struct layer_options {
     enum compression compression;
     int level; /* 0: the default of the method (gzip 5 of libdeflate, zstd 3) */

@@ -66,9 +66,6 @@ void layer_plan_release(struct layer_plan *plan);
 int layer_plan_next(struct layer_plan *plan, struct layer_block *out, bool *more_out,
                     struct error *err);
 
-/* The time that the layer gives to ENTRY; CONTENT is needed where layer_time_needs_content(). */
-int64_t layer_entry_time(const struct entry *entry, enum timestamps timestamps,
-                         const struct digest *content);
 bool layer_time_needs_content(const struct entry *entry, enum timestamps timestamps);
 
 /* ---- layer_pack.c: the bytes of a block ---- */

@@ -71,6 +71,9 @@ int store_temp_dir(struct store *store, char **path_out, struct error *err);
 /* A name for a temporary file inside this process's part of tmp/, relative to store_fd(), the
  * caller's. Not created. */
 int store_temp_name(struct store *store, char **path_out, struct error *err);
+/* An empty temporary file for reading and writing that has no name any more: it is gone with its
+ * descriptor. */
+int store_temp_file(struct store *store, int *fd_out, struct error *err);
 
 /* Removes the folder PATH inside this process's part of tmp/ soon, on a thread of its own, and at
  * the latest in store_freep(): removing can wait for the disk, where every freed block is

@@ -215,6 +215,17 @@ int store_temp_name(struct store *store, char **path_out, struct error *err)
     return 0;
 }
 
+int store_temp_file(struct store *store, int *fd_out, struct error *err)
+{
+    AUTO(mem_freep) char *name = NULL;
+    if (store_temp_name(store, &name, err) != 0 ||
+        file_open(store->fd, name, O_RDWR | O_CREAT | O_EXCL, 0600, fd_out, err) != 0) {
+        return -1;
+    }
+    unlinkat(store->fd, name, 0);
+    return 0;
+}
+
 int store_temp_dir(struct store *store, char **path_out, struct error *err)
 {
     if (store_temp_prepare(store, err) != 0) {

@@ -164,14 +164,10 @@ static int unpack(struct store *store, int fd, const char *name, enum packing pa
                   struct error *err)
 {
     AUTO(reader_freep) struct reader *in = NULL;
-    AUTO(mem_freep) char *temp = NULL;
     AUTO(fd_closep) int to = -1;
-    if (open_unpacked(fd, name, packing, &in, err) != 0 ||
-        store_temp_name(store, &temp, err) != 0 ||
-        file_open(store_fd(store), temp, O_RDWR | O_CREAT | O_EXCL, 0600, &to, err) != 0) {
+    if (open_unpacked(fd, name, packing, &in, err) != 0 || store_temp_file(store, &to, err) != 0) {
         return -1;
     }
-    unlinkat(store_fd(store), temp, 0);
     AUTO(mem_freep) char *data = mem_alloc(256 * KIB);
     size_t got = 1;
     while (got > 0) {
@@ -179,7 +175,7 @@ static int unpack(struct store *store, int fd, const char *name, enum packing pa
             return cancel_error(err);
         }
         if (reader_read(in, data, 256 * KIB, &got, err) != 0 ||
-            file_write_fd(to, temp, data, got, err) != 0) {
+            file_write_fd(to, "the store's temporary file", data, got, err) != 0) {
             return -1;
         }
     }
