@@ -136,12 +136,9 @@ static int tag_name(struct build *build, const char *name, const struct descript
     if (reference_parse(name, &ref, err) != 0) {
         return -1;
     }
-    if (!ref.tag) {
-        ref.tag = mem_strdup(reference_tag(&ref));
-    }
-    AUTO(mem_freep) char *full = reference_format(&ref);
+    AUTO(mem_freep) char *key = reference_key(&ref);
     reference_release(&ref);
-    return images_tag(build->store, full, top, err);
+    return images_tag(build->store, key, top, err);
 }
 
 int finish_names(struct build *build, struct build_result *result, struct error *err)

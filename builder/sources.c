@@ -28,8 +28,7 @@ static bool only_here(struct build *build, const struct reference *ref,
     struct descriptor top;
     struct image image = {0};
     bool found = false;
-    AUTO(mem_freep)
-    char *name = mem_printf("%s/%s:%s", ref->host, ref->repository, reference_tag(ref));
+    AUTO(mem_freep) char *name = reference_key(ref);
     if (images_resolve(build->store, name, &top, &found, &ignored) != 0 || !found ||
         images_load(build->store, &top, platform, &image, &ignored) != 0) {
         return false;

@@ -164,7 +164,7 @@ static bool wanted_tag(const struct image_tag *tag, const struct reference *want
     if (!wanted) {
         return true;
     }
-    AUTO(mem_freep) char *key = names_key(wanted);
+    AUTO(mem_freep) char *key = reference_key(wanted);
     AUTO(mem_freep) char *repository = mem_printf("%s/%s", wanted->host, wanted->repository);
     size_t len = strlen(repository);
     bool exact = wanted->tag || wanted->has_digest;

@@ -83,7 +83,7 @@ static char *store_name(const char *text)
     if (!strpbrk(text, ":/@") || reference_parse(text, &ref, &ignored) != 0) {
         return NULL;
     }
-    char *key = names_key(&ref);
+    char *key = reference_key(&ref);
     reference_release(&ref);
     return key;
 }
@@ -116,7 +116,7 @@ static int read_tag(const char *text, char **out, struct error *err)
     if (reference_parse(text, &ref, err) != 0) {
         return -1;
     }
-    *out = names_key(&ref);
+    *out = reference_key(&ref);
     reference_release(&ref);
     return 0;
 }

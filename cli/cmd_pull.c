@@ -43,7 +43,7 @@ static int fetch(struct session *session, const struct reference *ref,
         registry_get_layers(session->registry, image, 0, image->layers_len, err) != 0) {
         return -1;
     }
-    AUTO(mem_freep) char *key = names_key(ref);
+    AUTO(mem_freep) char *key = reference_key(ref);
     return images_tag(session->store, key, &image->manifest, err);
 }
 

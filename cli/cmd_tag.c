@@ -18,7 +18,7 @@ static int tag(struct store *store, const char *image, const char *name, struct 
     if (reference_parse(name, &ref, err) != 0) {
         return -1;
     }
-    AUTO(mem_freep) char *key = names_key(&ref);
+    AUTO(mem_freep) char *key = reference_key(&ref);
     bool digest = ref.has_digest;
     reference_release(&ref);
     if (digest) {

@@ -7,16 +7,6 @@
 #include "aws/endpoint.h"
 #include "base/memory.h"
 
-char *names_key(const struct reference *ref)
-{
-    if (ref->has_digest) {
-        char digest[DIGEST_TEXT_SIZE];
-        return mem_printf("%s/%s@%s", ref->host, ref->repository,
-                          digest_format(&ref->digest, digest));
-    }
-    return mem_printf("%s/%s:%s", ref->host, ref->repository, reference_tag(ref));
-}
-
 char *names_familiar(const char *key)
 {
     static const char *const prefixes[] = {"docker.io/library/", "docker.io/"};
@@ -62,7 +52,7 @@ static int find_by_name(struct store *store, const struct reference *ref, struct
                         bool *found_out, struct error *err)
 {
     char digest[DIGEST_TEXT_SIZE];
-    AUTO(mem_freep) char *key = names_key(ref);
+    AUTO(mem_freep) char *key = reference_key(ref);
     bool found = false;
     if (images_resolve(store, key, &out->top, &found, err) != 0) {
         return -1;

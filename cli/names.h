@@ -7,11 +7,8 @@
 #include "oci/images.h"
 #include "registry/reference.h"
 
-/* The name under which the store keeps REF: HOST/REPOSITORY:TAG ("latest" where none is given), or
- * HOST/REPOSITORY@DIGEST. The caller's. */
-char *names_key(const struct reference *ref);
-
-/* As names_key, without "docker.io/library/": for showing. The caller's. */
+/* KEY, a name of the store (reference_key()), without "docker.io/library/": for showing. The
+ * caller's. */
 char *names_familiar(const char *key);
 
 /* An image of the store that somebody named. */

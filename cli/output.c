@@ -263,7 +263,7 @@ static int layout_images(const struct descriptor *top, const struct strlist *nam
             layout_images_release(items, len);
             return -1;
         }
-        items[i].name = names_key(&ref);
+        items[i].name = reference_key(&ref);
         reference_release(&ref);
     }
     *out = items;

@@ -68,10 +68,10 @@ static int take_names(struct ship_image *image, struct error *err)
         reference_release(&pushed);
     }
     if (confirmed) {
-        image->by_tag = names_key(&ref);
+        image->by_tag = reference_key(&ref);
         ref.has_digest = true;
         ref.digest = result->top.digest;
-        image->by_digest = names_key(&ref);
+        image->by_digest = reference_key(&ref);
     }
     reference_release(&ref);
     return confirmed ? 0

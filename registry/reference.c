@@ -327,3 +327,13 @@ void reference_release(struct reference *ref)
     free(ref->tag);
     *ref = (struct reference){0};
 }
+
+char *reference_key(const struct reference *ref)
+{
+    if (ref->has_digest) {
+        char digest[DIGEST_TEXT_SIZE];
+        return mem_printf("%s/%s@%s", ref->host, ref->repository,
+                          digest_format(&ref->digest, digest));
+    }
+    return mem_printf("%s/%s:%s", ref->host, ref->repository, reference_tag(ref));
+}

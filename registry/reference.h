@@ -25,7 +25,11 @@ int reference_parse(const char *text, struct reference *out, struct error *err);
 /* HOST/REPOSITORY[:TAG][@DIGEST], with docker.io and library/ spelled out; the caller's. */
 char *reference_format(const struct reference *ref);
 
-/* The same as people write it: docker.io/library/ left out. */
+/* The name under which the store keeps REF (oci/images.h): HOST/REPOSITORY:TAG ("latest" where none
+ * is given), or HOST/REPOSITORY@DIGEST. The caller's. */
+char *reference_key(const struct reference *ref);
+
+/* reference_format() as people write it: docker.io/library/ left out. */
 char *reference_familiar(const struct reference *ref);
 
 /* The tag, or "latest". */

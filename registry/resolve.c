@@ -258,11 +258,6 @@ static int ensure_manifest(const struct documents_job *job, struct descriptor *d
     return store_read_blob(registry->store, &d->digest, LIMIT_MANIFEST_BYTES, out, err);
 }
 
-static char *canonical_name(const struct reference *ref)
-{
-    return mem_printf("%s/%s:%s", ref->host, ref->repository, reference_tag(ref));
-}
-
 /* What the store knows of a tag: its own tags first, then what was resolved before. */
 static int known_digest(struct registry *registry, const char *name, bool *found_out,
                         struct descriptor *out, struct error *err)
@@ -301,7 +296,7 @@ static int resolve(struct registry *registry, const struct place *place,
                    const struct reference *ref, enum resolve_policy policy, struct descriptor *top,
                    bool *asked_out, struct error *err)
 {
-    AUTO(mem_freep) char *name = canonical_name(ref);
+    AUTO(mem_freep) char *name = reference_key(ref);
     bool found = false;
     *asked_out = false;
     if (ref->has_digest) {
@@ -493,7 +488,7 @@ static int remember(struct registry *registry, struct image_wish *wish, struct i
         }
     }
     if (wish->asked) {
-        AUTO(mem_freep) char *name = canonical_name(wish->ref);
+        AUTO(mem_freep) char *name = reference_key(wish->ref);
         return remember_digest(registry, name, &wish->top, err);
     }
     return 0;
