@@ -24,22 +24,20 @@ static int parse_call(void *member, const char *value, struct error *err)
 }
 
 static const struct option_spec call_specs[] = {
-    {.name = "check",
-     .help = "only judge the Dockerfile, as 'slipway check' does",
-     .kind = OPTION_FLAG,
-     .offset = offsetof(struct build_options, check)},
+    {.name = "check", .kind = OPTION_FLAG, .offset = offsetof(struct build_options, check)},
     {.name = "call", .argument = "METHOD", .kind = OPTION_CALL, .parse = parse_call},
 };
-static const struct option_group call_group = {"Instead of building", call_specs,
-                                               ARRAY_LEN(call_specs)};
+static const struct option_group call_group = {NULL, call_specs, ARRAY_LEN(call_specs)};
 
 static const struct option_table table = {
     .command = "build",
     .usage = "[OPTIONS] CONTEXT",
     .summary =
         "Builds an image; CONTEXT: folder, git URL[#REF[:SUBDIR]], tar archive, or - (stdin).",
-    .notes = "kaniko's --context --dockerfile --destination --no-push --tar-path --oci-layout-path "
-             "work too.",
+    .notes =
+        "--check only judges the Dockerfile, as 'slipway check' does. kaniko's names work too: "
+        "--context\n--dockerfile --destination --no-push --tar-path --oci-layout-path "
+        "--cache-repo.",
     .groups = {&build_group, &build_result_group, &session_group, &call_group},
     .max_arguments = 1,
 };

@@ -18,7 +18,7 @@ static const struct option_spec specs[] = {
     {.name = "all", .letter = 'a', .help = "also what only changes the config", FLAG(all)},
     {.name = "json", .help = "one JSON document", FLAG(json)},
 };
-static const struct option_group plan_group = {"Output:", specs, ARRAY_LEN(specs)};
+static const struct option_group plan_group = {"Output", specs, ARRAY_LEN(specs)};
 
 static const struct option_table table = {
     .command = "plan",
@@ -26,6 +26,7 @@ static const struct option_table table = {
     .summary = "Shows the stages of a build, what is cached, and for the first step that is not, "
                "which input\ndiffers from the last time. Nothing is run.",
     .groups = {&plan_group, &build_group, &session_group},
+    .explained_by = "build",
     .max_arguments = 1,
 };
 

@@ -75,6 +75,7 @@ static const struct option_table table = {
              "dockerfile, target, buildArg,\nrepository, tag, container, placeholder, taskdef, "
              "imageDetail (see README).",
     .groups = {&ship_group, &build_result_group, &build_group, &session_group},
+    .explained_by = "build",
     .max_arguments = 1,
 };
 

@@ -294,6 +294,11 @@ int options_parse(const struct option_table *table, char *const *args, void *tar
     return 0;
 }
 
+static bool is_shown(const struct option_spec *spec)
+{
+    return spec->kind != OPTION_REFUSE && spec->help;
+}
+
 /* "  -t, --tag NAME" */
 static void format_option(const struct option_spec *spec, struct buf *out)
 {
@@ -310,11 +315,15 @@ static void format_option(const struct option_spec *spec, struct buf *out)
 static void print_group(const struct option_group *group, FILE *out)
 {
     enum { HELP_COLUMN = 34 };
-    fprintf(out, "\n%s:\n", group->title ? group->title : "Options");
+    bool titled = false;
     for (size_t i = 0; i < group->len; i++) {
         const struct option_spec *spec = &group->specs[i];
-        if (spec->kind == OPTION_REFUSE || !spec->help) {
+        if (!is_shown(spec) || spec->help[0] == '\0') {
             continue;
+        }
+        if (!titled) {
+            fprintf(out, "\n%s:\n", group->title ? group->title : "Options");
+            titled = true;
         }
         AUTO(buf_release) struct buf left = BUF_INIT(0);
         format_option(spec, &left);
@@ -322,11 +331,44 @@ static void print_group(const struct option_group *group, FILE *out)
     }
 }
 
+/* The options of GROUP by their names alone, in lines of a screen's width. COLUMN: where the line
+ * ends so far. */
+static void name_group(const struct option_group *group, size_t *column, FILE *out)
+{
+    enum { WIDTH = 96 };
+    for (size_t i = 0; i < group->len; i++) {
+        const struct option_spec *spec = &group->specs[i];
+        if (!is_shown(spec)) {
+            continue;
+        }
+        AUTO(buf_release) struct buf name = BUF_INIT(0);
+        if (spec->letter) {
+            buf_printf(&name, "-%c, ", spec->letter);
+        }
+        buf_printf(&name, "--%s%s%s", spec->name, spec->argument ? " " : "",
+                   spec->argument ? spec->argument : "");
+        bool fits = *column > 0 && *column + 2 + name.len <= WIDTH;
+        fprintf(out, "%s%s", fits ? "  " : *column > 0 ? "\n  " : "  ", buf_text(&name));
+        *column = (fits ? *column : 0) + 2 + name.len;
+    }
+}
+
 void options_print_help(const struct option_table *table, FILE *out)
 {
     fprintf(out, "Usage: slipway %s %s\n%s\n", table->command, table->usage, table->summary);
+    size_t column = 0;
     for (size_t i = 0; i < ARRAY_LEN(table->groups) && table->groups[i]; i++) {
-        print_group(table->groups[i], out);
+        if (i == 0 || !table->explained_by) {
+            print_group(table->groups[i], out);
+            continue;
+        }
+        if (i == 1) {
+            fprintf(out, "\nAnd those that 'slipway %s --help' explains:\n", table->explained_by);
+        }
+        name_group(table->groups[i], &column, out);
+    }
+    if (column > 0) {
+        fputc('\n', out);
     }
     if (table->notes) {
         fprintf(out, "\n%s\n", table->notes);

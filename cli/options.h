@@ -39,7 +39,8 @@ struct option_spec {
     const char *name;     /* without dashes */
     char letter;          /* 0: none */
     const char *argument; /* how help names the value; NULL for flags */
-    const char *help;     /* NULL: another name for a listed option, not shown */
+    const char *help;     /* NULL: another name for a listed option, not shown; "": another
+                             option's line explains it too */
     enum option_kind kind;
     size_t offset; /* of the member in the target */
     /* Takes VALUE (borrowed, lives as long as the command line) into the MEMBER at `offset` (0: the
@@ -61,6 +62,9 @@ struct option_table {
     const char *summary;                  /* one line */
     const char *notes;                    /* lines below the options; NULL: none */
     const struct option_group *groups[5]; /* the first NULL ends them */
+    const char
+        *explained_by; /* the command whose help explains all groups but the first, which this
+                          command's help then only names; NULL: all are explained here */
     size_t min_arguments;
     size_t max_arguments;
 };
