@@ -36,7 +36,11 @@ struct aws_keys {
     char *source;       /* where they come from, for messages: "environment" */
     int64_t expires_at; /* Unix time; 0: never, as far as is known */
 };
+
+/* Frees what KEYS holds, the secrets wiped first, and leaves it empty. */
 void aws_keys_release(struct aws_keys *keys);
+
+/* Copies FROM into OUT, which is overwritten; the caller releases it. */
 void aws_keys_copy(const struct aws_keys *from, struct aws_keys *out);
 
 struct aws_identity;

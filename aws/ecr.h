@@ -29,6 +29,8 @@ struct ecr_login {
     char *source;       /* whose keys bought them, for messages */
     int64_t expires_at; /* Unix time */
 };
+
+/* Frees what LOGIN holds. */
 void ecr_login_release(struct ecr_login *login);
 
 /* GetAuthorizationToken. ERR_AUTH where there are no keys, or they are refused. */

@@ -30,6 +30,8 @@ struct aws_profiles {
     size_t len;
     char *paths[2]; /* by enum aws_file */
 };
+
+/* Frees what PROFILES holds. */
 void aws_profiles_release(struct aws_profiles *profiles);
 
 /* Reads both files; one that is missing is empty. ERR_AUTH where one cannot be read. */

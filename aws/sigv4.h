@@ -15,6 +15,7 @@
 
 /* "YYYYMMDDTHHMMSSZ" and its end. */
 enum { SIGV4_TIME_SIZE = 17 };
+/* NOW as the form that SigV4 signs: "20150830T123600Z". */
 void sigv4_time(time_t now, char out[SIGV4_TIME_SIZE]);
 
 /* HMAC-SHA256 of DATA under KEY. */

@@ -43,7 +43,11 @@ bool buf_try_append(struct buf *b, const void *data, size_t len)
 
 /* Adds a string, one character, or what printf makes. */
 void buf_puts(struct buf *b, const char *text);
+
+/* Adds one character. */
 void buf_putc(struct buf *b, char c);
+
+/* Adds what printf makes of FORMAT. */
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The bytes as a string; "" when empty. Borrowed until the next change. */

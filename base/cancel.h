@@ -17,6 +17,8 @@ void cancel_request(int signal);
 /* Asks everything to stop because the work failed, not because of a signal; cancel_withdraw() takes
  * it back once all have stopped. A signal that came meanwhile stays. */
 void cancel_work(void);
+
+/* Takes cancel_work() back; a signal stays. */
 void cancel_withdraw(void);
 
 /* Whether it was asked to stop. */

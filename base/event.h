@@ -59,6 +59,9 @@ void event_post(struct event_sink *sink, const struct event *event);
 /* Posts a note or a warning made as by printf. */
 void event_note(struct event_sink *sink, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Posts a warning about LINE (0: none) of FILE (NULL: none), made as by printf. SINK may be
+ * NULL. */
 void event_warning(struct event_sink *sink, const char *file, unsigned line, const char *format,
                    ...) __attribute__((format(printf, 4, 5)));
 

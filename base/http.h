@@ -122,6 +122,8 @@ struct http_response {
     struct buf body;        /* of an answer that is not 2xx at most its first 64 KiB */
     char *url; /* that answered in the end, after redirects; has secrets: not for messages */
 };
+
+/* Frees what RESPONSE holds. */
 void http_response_release(struct http_response *response);
 
 /* The value of the first header NAME (case does not count), borrowed; NULL if there is none. */
@@ -181,6 +183,9 @@ void http_add_query(struct buf *url, const char *name, const char *value);
 /* Standard base64 of LEN bytes, appended to OUT; and back (white space is skipped): whether TEXT is
  * base64. */
 void base64_encode(const void *data, size_t len, struct buf *out);
+
+/* The bytes of standard base64 TEXT, white space skipped, appended to OUT. Whether TEXT is
+ * base64. */
 bool base64_decode(const char *text, struct buf *out);
 
 #endif

@@ -41,7 +41,11 @@ char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2), r
 /* Cleanup helpers for AUTO(): each takes the address of the owner, tolerates NULL or -1, and keeps
  * errno. */
 void mem_freep(void *pointer_to_pointer);
+
+/* Cleanup for AUTO(): closes *FD; -1 is fine. */
 void fd_closep(int *fd);
+
+/* Cleanup for AUTO(): closes *FILE; NULL is fine. */
 void file_closep(FILE **file);
 
 /* Hands over what *FD holds and leaves -1 behind. */

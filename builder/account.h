@@ -15,6 +15,8 @@ struct account {
     size_t groups_len;
     char *home; /* owned; "/" where nothing is known */
 };
+
+/* Frees what ACCOUNT holds. */
 void account_release(struct account *account);
 
 /* Whether TEXT ("user", "1000", "user:group", ...) can be answered without looking into an image:

@@ -95,6 +95,8 @@ struct build_result {
 /* Builds. Errors: ERR_USAGE with place in the Dockerfile, ERR_STEP, and those of the rooms below.
  */
 int build_run(const struct build_request *request, struct build_result *result, struct error *err);
+
+/* Frees what RESULT holds. */
 void build_result_release(struct build_result *result);
 
 #endif

@@ -41,6 +41,8 @@ void context_freep(struct context **context);
 
 /* The Dockerfile's name as messages show it, and its text. Borrowed. */
 const char *context_dockerfile_name(const struct context *context);
+
+/* The text of the Dockerfile. Borrowed. */
 const struct buf *context_dockerfile(const struct context *context);
 
 /* What the context is called where it may be written down: never with credentials. Borrowed. */

@@ -34,6 +34,8 @@ struct copy_sources {
     struct copy_source *items;
     size_t len;
 };
+
+/* Frees what SOURCES holds. */
 void copy_sources_release(struct copy_sources *sources);
 
 /* Adds what PATTERN (after expansion, relative to the tree's root) names in TREE. WILDCARDS: take
@@ -54,6 +56,9 @@ int copy_unpack(struct edit *edit, struct tree *archive, const struct copy_plan 
  * to the source. Used for keys, so that key and copy cannot disagree. */
 typedef int (*copy_visit_fn)(void *ctx, size_t index, const struct entry *entry,
                              const char *relative, struct error *err);
+
+/* Calls VISIT for every entry of SOURCE that PLAN would copy, and ends with what VISIT returned
+ * where that is not 0. */
 int copy_visit(struct tree *tree, const struct copy_source *source, const struct copy_plan *plan,
                copy_visit_fn visit, void *ctx, struct error *err);
 

@@ -138,6 +138,7 @@ int dockerfile_parse(const char *text, size_t len, const char *file, struct dock
 int dockerfile_parse_trigger(const char *text, const char *file, unsigned line,
                              struct dockerfile **out, struct error *err);
 
+/* Cleanup for AUTO(): frees *DF. */
 void dockerfile_freep(struct dockerfile **df);
 
 /* The instruction's word in capitals. */

@@ -30,6 +30,8 @@ struct expand_replacement {
     const char *text;
     bool all;
 };
+
+/* Appends to OUT what becomes of VALUE. Errors: ERR_USAGE for a bad escape or a spent budget. */
 int expand_replace(const struct expand_replacement *r, const char *value,
                    struct expand_budget *budget, struct buf *out, struct error *err);
 

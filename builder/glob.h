@@ -36,6 +36,7 @@ const char *glob_prefix(const struct glob *glob, size_t *len_out);
 /* Whether there is no wildcard at all: the prefix is all that matches. */
 bool glob_is_literal(const struct glob *glob);
 
+/* Cleanup for AUTO(): frees *GLOB. */
 void glob_freep(struct glob **glob);
 
 #endif

@@ -9,6 +9,7 @@ struct inode_names {
     void *root;
 };
 
+/* Frees what NAMES holds. */
 void inode_names_release(struct inode_names *names);
 
 /* The path under which NUMBER was first given; PATH itself the first time. Borrowed. */

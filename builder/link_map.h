@@ -14,6 +14,7 @@ struct link_map {
  * PATH, which is copied. Borrowed until link_map_release(). */
 const char *link_map_seen(struct link_map *map, const void *inode, const char *path);
 
+/* Frees what MAP holds. */
 void link_map_release(struct link_map *map);
 
 #endif

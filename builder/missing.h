@@ -23,6 +23,8 @@ struct missing {
     const char *word;
     const char *from;
 };
+
+/* Sets the error that says WHAT is missing in TREE. Returns -1. */
 int missing_source(struct stage *stage, const struct missing *what, const struct tree *tree,
                    struct error *err);
 

@@ -32,6 +32,8 @@ struct run_mount {
     uint32_t uid, gid, mode;
     uint64_t size_bytes; /* tmpfs; 0: default */
 };
+
+/* Frees what M holds. */
 void run_mount_release(struct run_mount *m);
 
 /* Reads TEXT ("type=cache,target=/x", docker's csv). Values are expanded with X; X NULL: only the

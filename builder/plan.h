@@ -44,6 +44,8 @@ struct plan_inputs {
 /* Makes the plan. DF is borrowed and must outlive it. ERR_USAGE with the place. */
 int plan_make(const struct dockerfile *df, const struct plan_inputs *inputs, struct plan *out,
               struct error *err);
+
+/* Frees what PLAN holds. */
 void plan_release(struct plan *plan);
 
 /* As plan_make() up to the first FROM: the global and the automatic ARGs, and no stages. */

@@ -41,9 +41,19 @@ bool run_mounts_have_layers(const struct run_mounts *mounts);
  * slot may be held. */
 int run_mounts_key(struct run_mounts *mounts, struct step_key *key, bool by_layers,
                    struct error *err);
+
+/* Finds what is mounted from stages, images and the context. Errors: those of the rooms below. */
 int run_mounts_find(struct run_mounts *mounts, struct error *err);
+
+/* Makes the folders, files and sockets that the sandbox will mount, cache mounts locked as they
+ * say. */
 int run_mounts_prepare(struct run_mounts *mounts, struct error *err);
+
+/* Looks for the bytes of the mounted secrets in the files of DIFF. ERR_STEP names the file that
+ * holds one. */
 int run_mounts_scan(const struct run_mounts *mounts, struct tree *diff, struct error *err);
+
+/* Unlocks the cache mounts, removes what was prepared and frees what MOUNTS holds. */
 void run_mounts_release(struct run_mounts *mounts);
 
 /* Adds a file that is mounted at TARGET (a script of a here-document); DATA is borrowed. */

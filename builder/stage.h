@@ -49,6 +49,8 @@ void stage_init(struct stage *stage, struct build *build, size_t index);
 
 /* Thread function; ARG is the struct stage. */
 void *stage_run(void *arg);
+
+/* Frees what STAGE holds. */
 void stage_release(struct stage *stage);
 
 /* Expands WORD of IN with the stage's variables; errors are located. The result is the caller's. */
@@ -62,6 +64,8 @@ int stage_expand_words(struct stage *stage, const struct instruction *in, const 
 /* Names the place of WORD as written, or of IN's flag NAME, as the place of ERR. Returns -1. */
 int stage_locate(struct stage *stage, const struct instruction *in, const char *word,
                  struct error *err);
+
+/* Names the place of IN's flag NAME as the place of ERR. Returns -1. */
 int stage_locate_flag(struct stage *stage, const struct instruction *in, const char *name,
                       struct error *err);
 
@@ -102,9 +106,17 @@ struct step_key *stage_key(struct stage *stage, const char *what);
 
 /* The instructions, by kind. */
 int stage_meta(struct stage *stage, const struct instruction *in, struct error *err);
+
+/* ARG: adds a variable to the stage. Errors with place. */
 int stage_arg(struct stage *stage, const struct instruction *in, struct error *err);
+
+/* COPY and ADD. Errors with place. */
 int stage_copy(struct stage *stage, const struct instruction *in, struct error *err);
+
+/* RUN. Errors with place; a command that fails is ERR_STEP with its exit status. */
 int stage_run_command(struct stage *stage, const struct instruction *in, struct error *err);
+
+/* WORKDIR. Errors with place. */
 int stage_workdir(struct stage *stage, const struct instruction *in, struct error *err);
 
 /* Adds a line of history for an instruction that makes no layer. */

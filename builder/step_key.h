@@ -26,6 +26,8 @@ void step_key_freep(struct step_key **key);
 
 /* Adds TEXT (NULL differs from ""), or LEN bytes, as the input called NAME in explanations. */
 void step_key_text(struct step_key *key, const char *name, const char *text);
+
+/* Adds LEN bytes as the input called NAME in explanations. */
 void step_key_data(struct step_key *key, const char *name, const void *data, size_t len);
 
 /* Adds an entry (a hard link with its file) under the path that it will have: type, mode, owner,

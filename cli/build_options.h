@@ -24,6 +24,8 @@ struct build_options {
     bool no_push;
     bool destination; /* a --destination was given: kaniko pushes then */
 };
+
+/* Frees what OPTIONS holds. */
 void build_options_release(struct build_options *options);
 
 /* What to build and how; what comes of it. Offsets count from struct build_options. */

@@ -14,8 +14,14 @@ int value_platform(void *member, const char *value, struct error *err);
 int value_pull(void *member, const char *value, struct error *err);
 /* enum network_mode, enum isolation, enum compression, enum timestamps. */
 int value_network(void *member, const char *value, struct error *err);
+
+/* enum isolation. */
 int value_isolation(void *member, const char *value, struct error *err);
+
+/* enum compression. */
 int value_compression(void *member, const char *value, struct error *err);
+
+/* enum timestamps. */
 int value_timestamps(void *member, const char *value, struct error *err);
 /* struct strlist: NAME:IP or NAME=IP, kept as NAME:IP. */
 int value_add_host(void *member, const char *value, struct error *err);
@@ -33,10 +39,16 @@ int value_tag(void *member, const char *value, struct error *err);
 int value_ssh(void *member, const char *value, struct error *err);
 /* struct build_request: one more secret, one more context. */
 int value_secret(void *member, const char *value, struct error *err);
+
+/* struct build_request: one more named context. */
 int value_context(void *member, const char *value, struct error *err);
 /* Truth values that only confirm what slipway does anyway. */
 int value_always_true(void *member, const char *value, struct error *err);
+
+/* As value_always_true, for what must be false. */
 int value_always_false(void *member, const char *value, struct error *err);
+
+/* A truth value of either kind that changes nothing. */
 int value_either(void *member, const char *value, struct error *err);
 
 #endif

@@ -9,6 +9,8 @@
 
 /* For OPTION_CALL: MEMBER is a struct strlist that gets the repositories. */
 int value_cache_from(void *member, const char *value, struct error *err);
+
+/* As value_cache_from, for --cache-to. */
 int value_cache_to(void *member, const char *value, struct error *err);
 
 /* kaniko's --cache[=BOOL]: MEMBER is an int, 1 for true, -1 for false. */

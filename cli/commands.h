@@ -36,24 +36,62 @@ void commands_print_help(FILE *out);
 
 /* Each reads its own options; in the order of the alphabet. */
 int cmd_build(struct invocation *call, struct error *err);
+
+/* check: lints Dockerfiles and compares the files of the pipeline. */
 int cmd_check(struct invocation *call, struct error *err);
+
+/* doctor: what this machine allows, and what would better it. */
 int cmd_doctor(struct invocation *call, struct error *err);
+
+/* du: the store's size by kind. */
 int cmd_du(struct invocation *call, struct error *err);
+
+/* history: the steps that made an image. */
 int cmd_history(struct invocation *call, struct error *err);
+
+/* images: what the store has names for. */
 int cmd_images(struct invocation *call, struct error *err);
+
+/* init: writes a slipway.json from what a repository has. */
 int cmd_init(struct invocation *call, struct error *err);
+
+/* inspect: an image's config and manifest as JSON. */
 int cmd_inspect(struct invocation *call, struct error *err);
+
+/* load: images from an archive into the store. */
 int cmd_load(struct invocation *call, struct error *err);
+
+/* login: checks credentials for a registry and keeps them. */
 int cmd_login(struct invocation *call, struct error *err);
+
+/* logout: forgets them. */
 int cmd_logout(struct invocation *call, struct error *err);
+
+/* plan: what a build would run, and why. */
 int cmd_plan(struct invocation *call, struct error *err);
+
+/* prune: makes room in the store, oldest first. */
 int cmd_prune(struct invocation *call, struct error *err);
+
+/* pull: an image from its registry into the store. */
 int cmd_pull(struct invocation *call, struct error *err);
+
+/* push: an image from the store to its registry. */
 int cmd_push(struct invocation *call, struct error *err);
+
+/* rmi: removes names, and images that have none left. */
 int cmd_rmi(struct invocation *call, struct error *err);
+
+/* save: images into an archive. */
 int cmd_save(struct invocation *call, struct error *err);
+
+/* ship: builds, pushes and writes the deployment's files. */
 int cmd_ship(struct invocation *call, struct error *err);
+
+/* tag: one more name for an image. */
 int cmd_tag(struct invocation *call, struct error *err);
+
+/* version: of slipway and its libraries. */
 int cmd_version(struct invocation *call, struct error *err);
 
 #endif

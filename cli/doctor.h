@@ -24,6 +24,8 @@ struct findings {
     struct finding *items;
     size_t len;
 };
+
+/* Frees what FINDINGS holds. */
 void findings_release(struct findings *findings);
 
 /* Adds one; TEXT and ADVICE (may be NULL) are taken over. */

@@ -17,6 +17,8 @@ uint64_t image_info_size(const struct image *image);
 
 /* The first 12 digits of a digest, as docker shows ids; into OUT, which is returned. */
 enum { SHORT_ID_SIZE = 13 };
+
+/* Writes the short id of DIGEST into OUT, which is returned. */
 char *image_info_short_id(const struct digest *digest, char out[SHORT_ID_SIZE]);
 
 /* Splits a store name into what docker calls repository and tag ("<none>" where it has none). Both

@@ -16,6 +16,8 @@ struct named_image {
     char *key; /* NULL: named by its id */
     struct descriptor top;
 };
+
+/* Frees what IMAGE holds. */
 void named_image_release(struct named_image *image);
 
 /* Finds TEXT: a name, or the beginning of an id or digest. ERR_USAGE where the store has none. */

@@ -30,6 +30,8 @@ struct output_list {
     struct output *items;
     size_t len;
 };
+
+/* Frees what LIST holds. */
 void output_list_release(struct output_list *list);
 
 /* Adds what TEXT (the value of -o) asks for. ERR_USAGE. */

@@ -14,6 +14,8 @@ struct output_images {
     struct output_image *items;
     size_t len;
 };
+
+/* Frees what IMAGES holds. */
 void output_images_release(struct output_images *images);
 
 /* All images below TOP, which is IMAGE's manifest, or an index in the store. */

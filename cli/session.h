@@ -26,6 +26,8 @@ struct session_options {
     unsigned timeout_ms; /* the budget of registry/registry.h */
     bool create_repository;
 };
+
+/* Frees what OPTIONS holds. */
 void session_options_release(struct session_options *options);
 
 /* --progress, --offline and those about registries. Offsets count from struct session_options. */

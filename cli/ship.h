@@ -27,6 +27,8 @@ struct ship_options {
     int by_digest;      /* -1: not given */
     bool tags_given;    /* by an option, not by the environment */
 };
+
+/* Frees what OPTIONS holds. */
 void ship_options_release(struct ship_options *options);
 
 /* One image of the run. */
@@ -53,6 +55,8 @@ struct ship {
     char *config_name;     /* slipway.json, where it was read; for messages */
     char *config_text;
 };
+
+/* Frees what SHIP holds. */
 void ship_release(struct ship *ship);
 
 /* What can be told to be wrong with the options before anything is opened. */

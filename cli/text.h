@@ -30,6 +30,8 @@ size_t text_fit(const char *text, size_t columns);
 
 /* "12.3 MB" (powers of ten, as docker), into OUT, which is returned. */
 enum { TEXT_SIZE_SIZE = 24 };
+
+/* Writes BYTES with its unit into OUT, which is returned. */
 char *text_bytes(uint64_t bytes, char out[TEXT_SIZE_SIZE]);
 
 /* Rows of cells as columns wide enough for all. CELLS are COUNT rows of WIDTH strings. */
@@ -37,6 +39,8 @@ void text_table(const char *const *cells, size_t rows, size_t width, FILE *out);
 
 /* How long ago a moment (seconds since 1970) is: "5 minutes ago"; into OUT, which is returned. */
 enum { TEXT_AGO_SIZE = 40 };
+
+/* Writes how long before now THEN (Unix time) was into OUT, which is returned. */
 char *text_ago(int64_t then, char out[TEXT_AGO_SIZE]);
 
 #endif

@@ -51,6 +51,8 @@ struct check_findings {
     size_t len;
     struct strlist files; /* that were found and read */
 };
+
+/* Frees what FINDINGS holds. */
 void check_findings_release(struct check_findings *findings);
 
 /* Where the files are. Names are relative to what `read` reads; NULL: the usual ones. */

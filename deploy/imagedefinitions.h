@@ -27,6 +27,7 @@ struct imagedefinitions {
     size_t len;
 };
 
+/* Frees what DEFINITIONS holds. */
 void imagedefinitions_release(struct imagedefinitions *definitions);
 
 /* Adds a container; both texts are copied. ERR_USAGE for a name that ECS would refuse (1 to 255 of

@@ -24,6 +24,8 @@ struct init_result {
     struct strlist concluded; /* "taskdef.json:9: container 'web' gets the image" */
     struct strlist open;      /* what must be filled in by hand, or set in the environment */
 };
+
+/* Frees what RESULT holds. */
 void init_result_release(struct init_result *result);
 
 /* Makes it. ERR_USAGE where there is no Dockerfile, or a file is not what its name says. */

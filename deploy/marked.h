@@ -56,10 +56,14 @@ void marked_freep(struct marked_file **file);
 
 /* The NAME it was given, and the value that everything lies in. Borrowed. */
 const char *marked_name(const struct marked_file *file);
+
+/* The value that everything lies in. Borrowed. */
 const struct marked *marked_root(const struct marked_file *file);
 
 /* All nodes of the document, keys too, in no order that matters: for what looks at every text. */
 size_t marked_len(const struct marked_file *file);
+
+/* The node at INDEX, below marked_len(). Borrowed. */
 const struct marked *marked_at(const struct marked_file *file, size_t index);
 
 /* The value of KEY where NODE is a map that has it, else NULL; the last one counts. NODE may be

@@ -71,6 +71,8 @@ struct pipeline {
     {                                                                                              \
         .by_digest = -1                                                                            \
     }
+
+/* Frees what PIPELINE holds. */
 void pipeline_release(struct pipeline *pipeline);
 
 /* Reads LEN bytes of slipway.json; NAME is for messages. ERR_USAGE with line and column. */

@@ -24,6 +24,8 @@ struct template_values {
     struct strlist placeholders; /* NAME=VALUE */
     struct strlist containers;   /* CONTAINER=IMAGE */
 };
+
+/* Frees what VALUES holds. */
 void template_values_release(struct template_values *values);
 
 /* What became of a template. */
@@ -32,6 +34,8 @@ struct template_report {
     struct strlist
         unknown; /* placeholders without a value, which stay: CodePipeline may fill them */
 };
+
+/* Frees what REPORT holds. */
 void template_report_release(struct template_report *report);
 
 /* Makes a task definition of TEMPLATE (NAME: for messages, with line and column). ERR_USAGE: not

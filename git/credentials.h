@@ -29,6 +29,8 @@ struct git_auth {
 
 /* Begins anew, with nothing asked and nothing tried. */
 void git_auth_init(struct git_auth *auth, const struct git_url *url);
+
+/* Frees what AUTH holds. */
 void git_auth_release(struct git_auth *auth);
 
 /* After a connection over HTTP that failed because credentials were wanted (`asked`): puts the next
@@ -40,6 +42,8 @@ bool git_auth_next(struct git_auth *auth);
 /* libgit2's callbacks; PAYLOAD is the struct git_auth. */
 int git_auth_credentials(git_credential **out, const char *url, const char *user,
                          unsigned allowed_types, void *payload);
+
+/* libgit2's certificate_check; PAYLOAD is the struct git_auth. */
 int git_auth_certificate(git_cert *cert, int valid, const char *host, void *payload);
 
 /* A name and a password, owned. */
@@ -47,6 +51,8 @@ struct git_login {
     char *user;
     char *password;
 };
+
+/* Frees what LOGIN holds. */
 void git_login_release(struct git_login *login);
 
 /* Looks HOST up in netrc TEXT; USER (may be NULL) must be the login where given. Whether found. */

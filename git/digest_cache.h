@@ -22,6 +22,8 @@ struct digest_cache {
     size_t len;
     size_t cap;
 };
+
+/* Frees what CACHE holds. */
 void digest_cache_release(struct digest_cache *cache);
 
 /* Reads the record NAME; a missing or damaged one is an empty cache. */

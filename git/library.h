@@ -26,16 +26,38 @@ int git_library_open(const char *path, bool search, bool trusted, git_repository
 
 /* Cleanup for AUTO(). */
 void git_repository_freep(git_repository **repo);
+
+/* Cleanup for AUTO(). */
 void git_reference_freep(git_reference **ref);
+
+/* Cleanup for AUTO(). */
 void git_object_freep(git_object **object);
+
+/* Cleanup for AUTO(). */
 void git_commit_freep(git_commit **commit);
+
+/* Cleanup for AUTO(). */
 void git_tree_freep(git_tree **tree);
+
+/* Cleanup for AUTO(). */
 void git_remote_freep(git_remote **remote);
+
+/* Cleanup for AUTO(). */
 void git_odb_freep(git_odb **odb);
+
+/* Cleanup for AUTO(). */
 void git_odb_object_freep(git_odb_object **object);
+
+/* Cleanup for AUTO(). */
 void git_config_freep(git_config **config);
+
+/* Cleanup for AUTO(). */
 void git_index_freep(git_index **index);
+
+/* Cleanup for AUTO(). */
 void git_index_iterator_freep(git_index_iterator **iterator);
+
+/* Cleanup for AUTO(). */
 void git_buf_disposep(git_buf *buf);
 
 #endif

@@ -37,6 +37,7 @@ bool git_mirror_is_ours(git_repository *repo);
 /* Marks the mirror at REPOSITORY_PATH (absolute) as damaged: the next fetch makes it anew. */
 void git_mirror_mark_broken(const char *repository_path);
 
+/* Frees what MIRROR holds. */
 void git_mirror_release(struct git_mirror *mirror);
 
 #endif

@@ -18,6 +18,8 @@ struct ref_list {
     size_t len;
     size_t cap;
 };
+
+/* Frees the names. */
 void ref_list_release(struct ref_list *list);
 
 /* Adds a ref. Names that git forbids are passed over: they come from a server. */
@@ -37,6 +39,8 @@ int ref_list_missing(const struct ref_list *list, const char *want, const char *
 
 /* Whether WANT has the form of a commit id: 4 to 40 hex digits; of a whole one. */
 bool ref_is_hex(const char *want);
+
+/* Whether WANT is a whole commit id: 40 hex digits. */
 bool ref_is_commit_id(const char *want);
 
 /* Where a mirror keeps the remote's HEAD. */

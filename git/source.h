@@ -26,6 +26,8 @@ struct git_source {
     struct tree *tree;   /* modes 0644, 0755, links 0777; owner 0:0; volatile times; submodules
                             included as folders */
 };
+
+/* Frees what SOURCE holds. */
 void git_source_release(struct git_source *source);
 
 /* Call when the build is over: remembers the tree and the digests that its files have by now

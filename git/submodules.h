@@ -18,6 +18,8 @@ struct submodules {
     } * items;
     size_t len;
 };
+
+/* Frees what LIST holds. */
 void submodules_release(struct submodules *list);
 
 /* Reads .gitmodules of the tree ROOT; none is an empty list. ERR_REMOTE for paths that lead out or

@@ -52,6 +52,8 @@ int git_url_resolve(const struct git_url *base, const char *text, struct git_url
 
 /* A copy of all parts; release it too. */
 void git_url_copy(const struct git_url *from, struct git_url *out);
+
+/* Frees what URL holds. */
 void git_url_release(struct git_url *url);
 
 /* TEXT with everything between "://" and "@" of each URL in it replaced by "***": for texts of

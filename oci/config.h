@@ -34,6 +34,8 @@ void config_platform(const json_t *config, struct platform *out);
 /* Lists: Env, Entrypoint, Cmd, OnBuild, Shell. Missing ones are empty; an empty or NULL LIST
  * removes the member. */
 void config_get_list(const json_t *config, const char *key, struct strlist *out);
+
+/* Sets the list KEY; an empty or NULL LIST removes it. */
 void config_set_list(json_t *config, const char *key, const struct strlist *list);
 
 /* Whether "config" has the member KEY, and not null. */
@@ -41,6 +43,8 @@ bool config_has(const json_t *config, const char *key);
 
 /* Texts: User, WorkingDir, StopSignal. Missing is "", borrowed; NULL removes. */
 const char *config_get_text(const json_t *config, const char *key);
+
+/* Sets the text KEY; NULL removes it. */
 void config_set_text(json_t *config, const char *key, const char *text);
 
 /* Maps: Labels (VALUE a text), ExposedPorts and Volumes (VALUE NULL: an empty object). */

@@ -27,10 +27,14 @@ bool digest_is_valid(const char *text);
 
 /* Writes "sha256:HEX", or only HEX. Returns OUT. */
 char *digest_format(const struct digest *d, char out[DIGEST_TEXT_SIZE]);
+
+/* Writes only the hex digits of D. Returns OUT. */
 char *digest_hex(const struct digest *d, char out[DIGEST_HEX_SIZE]);
 
 /* Whether two digests are the same; their order by bytes. */
 bool digest_equal(const struct digest *a, const struct digest *b);
+
+/* The order of two digests by their bytes, as memcmp says it. */
 int digest_compare(const struct digest *a, const struct digest *b);
 
 /* The digest of LEN bytes. */
@@ -38,7 +42,11 @@ void digest_of(const void *data, size_t len, struct digest *out);
 
 /* A running computation. */
 struct hasher;
+
+/* Begins one; hasher_freep() frees it. */
 struct hasher *hasher_new(void);
+
+/* Adds LEN bytes as they are. */
 void hasher_add(struct hasher *h, const void *data, size_t len);
 /* Adds LEN as 8 bytes and then the bytes: for keys, whose fields must not run into each other. */
 void hasher_add_field(struct hasher *h, const void *data, size_t len);

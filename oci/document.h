@@ -35,10 +35,16 @@ struct platform {
 int platform_parse(const char *text, struct platform *out, struct error *err);
 /* This machine's. */
 void platform_local(struct platform *out);
+
+/* Copies FROM into OUT, which is overwritten; the caller releases it. */
 void platform_copy(const struct platform *from, struct platform *out);
 /* "linux/amd64" or "linux/arm/v7"; the caller's. */
 char *platform_format(const struct platform *p);
+
+/* Whether an image for OFFERED runs where WANTED is asked for (OCI image index, platform). */
 bool platform_matches(const struct platform *wanted, const struct platform *offered);
+
+/* Frees what P holds and leaves it empty. */
 void platform_release(struct platform *p);
 
 struct descriptor {
@@ -70,7 +76,11 @@ struct image {
     size_t layers_len;
     char *origin; /* "HOST/REPOSITORY" that it came from, NULL: built here */
 };
+
+/* Frees what IMAGE holds and leaves it empty. */
 void image_release(struct image *image);
+
+/* Copies FROM into OUT, which is overwritten; the caller releases it. */
 void image_copy(const struct image *from, struct image *out);
 
 /* Parsed index: manifests with their platforms. */
@@ -83,6 +93,8 @@ struct image_index {
     struct index_entry *items;
     size_t len;
 };
+
+/* Frees what INDEX holds and leaves it empty. */
 void image_index_release(struct image_index *index);
 
 /* What a manifest's bytes are. */

@@ -47,6 +47,8 @@ int images_resolve(struct store *store, const char *name, struct descriptor *top
  * images_list_release(). */
 int images_list(struct store *store, struct image_tag **items_out, size_t *len_out,
                 struct error *err);
+
+/* Frees the LEN items that images_list() gave. */
 void images_list_release(struct image_tag *items, size_t len);
 
 /* The known image whose manifest's (index's) or config's digest begins with PREFIX: at least 4 hex

@@ -47,6 +47,8 @@ void store_freep(struct store **store);
 
 /* The store's folder: as an absolute path (borrowed), and as a descriptor (borrowed). */
 const char *store_path(const struct store *store);
+
+/* The store's folder as a descriptor, borrowed. */
 int store_fd(const struct store *store);
 
 /* From now on this process relies on what it finds in the store: nothing of it is removed by others
@@ -97,7 +99,11 @@ int store_remove_blob(struct store *store, const struct digest *digest, struct e
 /* A blob being written: a writer (base/stream.h) that hashes. Freed without commit it leaves
  * nothing behind. */
 struct blob_writer;
+
+/* Begins a blob. ERR_STORE. */
 int blob_writer_open(struct store *store, struct blob_writer **out, struct error *err);
+
+/* Where the blob's bytes go. Borrowed: it ends with W. */
 struct writer *blob_writer_stream(struct blob_writer *w);
 /* Bytes so far. */
 uint64_t blob_writer_size(const struct blob_writer *w);
@@ -119,6 +125,8 @@ int store_record_put(struct store *store, const char *kind, const char *name, co
 /* *FOUND_OUT says whether there is one; OUT gets its bytes. A damaged record counts as missing. */
 int store_record_get(struct store *store, const char *kind, const char *name, struct buf *out,
                      bool *found_out, struct error *err);
+
+/* Removes a record; a missing one is fine. ERR_STORE. */
 int store_record_remove(struct store *store, const char *kind, const char *name, struct error *err);
 /* The names of all records of KIND, sorted. */
 int store_record_list(struct store *store, const char *kind, struct strlist *out,
@@ -134,6 +142,8 @@ void store_unlockp(int *lock);
  * cross-repository mounts and for fetching lazily. */
 int store_origin_add(struct store *store, const struct digest *digest, const char *host_repository,
                      struct error *err);
+
+/* Adds the places of the blob DIGEST, newest first, to OUT. */
 int store_origin_list(struct store *store, const struct digest *digest, struct strlist *out,
                       struct error *err);
 

@@ -53,6 +53,9 @@ void tar_reader_freep(struct tar_reader **t);
  * is dup'ed), which holds the archive in any compression libarchive or inflate_reader know (gzip,
  * bzip2, xz, zstd, plain); compressed ones are inflated into a temporary file of STORE. */
 struct store;
+
+/* *IS_ARCHIVE_OUT false, with 0: FD holds no archive, and *OUT is untouched. NAME is for
+ * errors: ERR_STEP for a damaged archive, ERR_STORE. */
 int tar_file_tree(struct store *store, int fd, const char *name, struct tree **out,
                   bool *is_archive_out, struct error *err);
 

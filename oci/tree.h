@@ -81,6 +81,8 @@ struct content_source {
 
 /* Takes one more reference; gives one back, and closes the source with the last. */
 struct content_source *content_ref(struct content_source *source);
+
+/* Gives a reference back; the last one closes SOURCE. NULL is fine. */
 void content_unref(struct content_source *source);
 /* Cleanup for AUTO(). */
 void content_unrefp(struct content_source **source);
@@ -114,12 +116,16 @@ struct tree_builder;
 
 /* Takes and drops a reference. NULL is fine for unref. */
 struct tree *tree_ref(struct tree *tree);
+
+/* Gives a reference back; the last one frees TREE. NULL is fine. */
 void tree_unref(struct tree *tree);
 /* Cleanup for AUTO(). */
 void tree_unrefp(struct tree **tree);
 
 /* Number of entries, and the one at INDEX (in path order), borrowed. */
 size_t tree_len(const struct tree *tree);
+
+/* The entry at INDEX in path order, borrowed. */
 const struct entry *tree_at(const struct tree *tree, size_t index);
 
 /* The entry of PATH, borrowed; NULL if there is none. Links are not followed. */
@@ -142,6 +148,8 @@ int tree_resolve(const struct tree *tree, const char *path, bool follow_last, ch
 
 /* tree_resolve() over any look-up: FIND gives the entry of a path or NULL. */
 typedef const struct entry *(*tree_find_fn)(void *ctx, const char *path);
+
+/* As tree_resolve(), looking paths up by FIND with CTX. */
 int tree_resolve_with(tree_find_fn find, void *ctx, const char *path, bool follow_last, char **out,
                       struct error *err);
 

@@ -42,6 +42,8 @@ int unpack_adopt(struct store *store, const struct digest *diff_id, enum unpack_
  * "UID:GID" in this attribute; the second function reads it (what is no such text leaves the ids
  * alone). */
 #define UNPACK_OWNER_XATTR "user.slipway.owner"
+
+/* Reads the attribute VALUE of SIZE bytes; ids that it does not give are left as they are. */
 void unpack_owner_read(const void *value, size_t size, uint32_t *uid, uint32_t *gid);
 
 /* The folders of the unpacked layer PATH (as unpack_layer() gave it) that its layer has no entries

@@ -48,6 +48,8 @@ struct usage {
     size_t len;
     uint64_t bytes; /* of all items */
 };
+
+/* Frees what USAGE holds. */
 void usage_release(struct usage *usage);
 
 /* Lists everything but locks. ERR_STORE, ERR_CANCELLED. */

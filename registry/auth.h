@@ -28,6 +28,8 @@ struct challenges {
     struct challenge *items;
     size_t len;
 };
+
+/* Frees what CHALLENGES holds. */
 void challenges_release(struct challenges *challenges);
 /* Adds the challenges in one header's value; what cannot be read is skipped. */
 void challenges_parse(const char *value, struct challenges *out);

@@ -23,8 +23,14 @@ struct credentials {
     char *registry_token; /* a bearer token to be used as it is */
     char *source; /* where they come from, for messages: a file, or "docker-credential-NAME" */
 };
+
+/* Frees what CREDENTIALS holds and leaves it empty. */
 void credentials_release(struct credentials *credentials);
+
+/* Copies FROM into OUT, which is overwritten; the caller releases it. */
 void credentials_copy(const struct credentials *from, struct credentials *out);
+
+/* Whether there is nothing in CREDENTIALS to log in with. */
 bool credentials_empty(const struct credentials *credentials);
 
 /* What HOST ("docker.io", "127.0.0.1:5000") has; REPOSITORY ("a/b", may be NULL) for keys of the

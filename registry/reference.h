@@ -37,6 +37,8 @@ const char *reference_tag(const struct reference *ref);
 
 /* A copy of its own into OUT; frees what a reference holds. */
 void reference_copy(const struct reference *from, struct reference *out);
+
+/* Frees what REF holds. */
 void reference_release(struct reference *ref);
 
 #endif
