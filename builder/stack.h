@@ -59,7 +59,19 @@ int stack_unpack(struct stack *stack, enum unpack_style style, struct strlist *o
  * cache in a registry. */
 int stack_fetch(struct stack *stack, struct error *err);
 
-/* The blob of layer INDEX where only its content will do: from its origin. Any thread. */
-int stack_fetch_layer(struct stack *stack, size_t index, struct error *err);
+/* What is done with the blob of layer INDEX, opened by store_blob_reader(). Any thread. */
+typedef int (*stack_use_fn)(void *ctx, size_t index, struct error *err);
+
+/* Calls USE. Where the store lacks the layer's blob, it is fetched meanwhile, and read as it comes;
+ * if that does not end well for USE, though the blob has come whole, USE is called once more. */
+int stack_use_layer(struct stack *stack, size_t index, stack_use_fn use, void *ctx,
+                    struct error *err);
+
+/* Calls USE for each layer from FIRST on, AT_ONCE of them at a time, but not more than
+ * STACK_AT_ONCE: more would only wait for each other, and each needs about 3 MB. The first error
+ * ends it. */
+enum { STACK_AT_ONCE = 4 };
+int stack_each_layer(struct stack *stack, size_t first, size_t at_once, stack_use_fn use, void *ctx,
+                     struct error *err);
 
 #endif

@@ -1,17 +1,11 @@
 /* The layers of a stage as folders: several at once, each fetched and unpacked by one thread. */
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/memory.h"
 #include "base/path.h"
-#include "base/pool.h"
 #include "builder/stack.h"
-
-/* More would only wait for each other; each needs about 3 MB. */
-enum { UNPACKERS_MAX = 4 };
 
 static int merge_up_to(struct stack *stack, size_t count, struct tree **out, struct error *err)
 {
@@ -80,71 +74,36 @@ struct unpack_job {
     struct stack *stack;
     enum unpack_style style;
     char **paths; /* of each layer */
-    atomic_size_t next;
-    pthread_mutex_t lock;
-    bool failed;
-    struct error err;
 };
 
 /* A layer of this build is at hand as a tree; others come from their blobs. */
-static int unpack_one(struct unpack_job *job, size_t index, struct error *err)
+static int unpack_blob(void *ctx, size_t index, struct error *err)
 {
+    struct unpack_job *job = ctx;
     struct stack *stack = job->stack;
-    const struct layer *layer = &stack->layers[index];
     struct tree *diff = index < stack->base.layers_len ? NULL : stack->diffs[index];
-    if (!unpack_is_there(stack->store, layer, job->style) &&
-        stack_fetch_layer(stack, index, err) != 0) {
-        return -1;
-    }
-    return unpack_layer(stack->store, layer, diff, job->style, &job->paths[index], err);
+    return unpack_layer(stack->store, &stack->layers[index], diff, job->style, &job->paths[index],
+                        err);
 }
 
-static void *unpack_thread(void *arg)
+static int unpack_one(void *ctx, size_t index, struct error *err)
 {
-    struct unpack_job *job = arg;
-    for (;;) {
-        size_t index = atomic_fetch_add(&job->next, 1);
-        struct error err = {0};
-        if (index >= job->stack->len) {
-            return NULL;
-        }
-        if (unpack_one(job, index, &err) != 0) {
-            pthread_mutex_lock(&job->lock);
-            if (!job->failed) {
-                job->failed = true;
-                job->err = err;
-            }
-            pthread_mutex_unlock(&job->lock);
-            atomic_store(&job->next, job->stack->len);
-        }
-    }
+    struct unpack_job *job = ctx;
+    struct stack *stack = job->stack;
+    return unpack_is_there(stack->store, &stack->layers[index], job->style)
+               ? unpack_blob(job, index, err)
+               : stack_use_layer(stack, index, unpack_blob, job, err);
 }
 
-/* Fills job->paths from FIRST on. The caller's thread takes part. */
+/* Fills job->paths from FIRST on. */
 static int unpack_from(struct unpack_job *job, size_t first, struct error *err)
 {
-    const struct stack *stack = job->stack;
-    pthread_t threads[UNPACKERS_MAX];
+    struct stack *stack = job->stack;
     size_t missing = 0;
-    size_t started = 0;
-    for (size_t i = first; i < stack->len && missing < UNPACKERS_MAX; i++) {
+    for (size_t i = first; i < stack->len; i++) {
         missing += !unpack_is_there(stack->store, &stack->layers[i], job->style);
     }
-    pthread_mutex_init(&job->lock, NULL);
-    atomic_store(&job->next, first);
-    while (started + 1 < missing) {
-        thread_start(&threads[started++], unpack_thread, job);
-    }
-    unpack_thread(job);
-    for (size_t i = 0; i < started; i++) {
-        pthread_join(threads[i], NULL);
-    }
-    pthread_mutex_destroy(&job->lock);
-    if (job->failed) {
-        *err = job->err;
-        return -1;
-    }
-    return 0;
+    return stack_each_layer(stack, first, missing, unpack_one, job, err);
 }
 
 /* Adds layer INDEX, and what stands for its implied folders, to stack->unpacked. */

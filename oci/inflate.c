@@ -289,8 +289,3 @@ int inflate_reader_zlib(struct reader *in, struct reader **out, struct error *er
 {
     return open_stream(in, true, out, err);
 }
-
-int inflate_reader(int fd, struct reader **out, struct error *err)
-{
-    return inflate_reader_stream(reader_fd(fd, "layer"), out, err);
-}

@@ -66,10 +66,8 @@ int layer_write_tar(struct tree *diff, enum timestamps timestamps, struct writer
 int layer_tree(struct store *store, const struct layer *layer, struct tree **out,
                struct error *err);
 
-/* Inflates a blob as its media type and first bytes say (gzip of any number of members, zstd,
- * plain). FD is taken over. */
-int inflate_reader(int fd, struct reader **out, struct error *err);
-/* The same over another reader, which is taken over. */
+/* Inflates a blob as its first bytes say (gzip of any number of members, zstd, plain). IN is taken
+ * over. */
 int inflate_reader_stream(struct reader *in, struct reader **out, struct error *err);
 
 #endif

@@ -15,6 +15,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "oci/content_range.h"
+#include "oci/incoming.h"
 #include "oci/layer_internal.h"
 #include "oci/store_internal.h"
 #include "oci/tar_read.h"
@@ -61,10 +62,10 @@ static struct reader *hashing_reader(struct reader *in, struct hasher *hasher)
 static int open_inflated(struct store *store, const struct layer *layer, struct hasher *hasher,
                          struct reader **out, struct error *err)
 {
-    AUTO(fd_closep) int fd = -1;
+    struct reader *blob = NULL;
     struct reader *inflated = NULL;
-    if (store_open_blob(store, &layer->blob.digest, &fd, NULL, err) != 0 ||
-        inflate_reader(fd_steal(&fd), &inflated, err) != 0) {
+    if (store_blob_reader(store, &layer->blob.digest, &blob, err) != 0 ||
+        inflate_reader_stream(blob, &inflated, err) != 0) {
         return -1;
     }
     *out = hashing_reader(inflated, hasher);

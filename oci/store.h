@@ -105,6 +105,9 @@ int blob_writer_open(struct store *store, struct blob_writer **out, struct error
 
 /* Where the blob's bytes go. Borrowed: it ends with W. */
 struct writer *blob_writer_stream(struct blob_writer *w);
+/* What is written is to become DIGEST: those who expect it read along (oci/incoming.h). To be
+ * called before the first byte. */
+void blob_writer_expected(struct blob_writer *w, const struct digest *digest);
 /* Bytes so far. */
 uint64_t blob_writer_size(const struct blob_writer *w);
 /* Drops what was written and begins again (a download that starts over). */

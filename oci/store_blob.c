@@ -16,6 +16,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "oci/incoming.h"
 #include "oci/store_internal.h"
 
 enum { BUFFER_SIZE = 64 * 1024 };
@@ -24,7 +25,8 @@ struct blob_writer {
     struct writer stream;
     struct store *store;
     struct hasher *hasher;
-    char *temp; /* NULL once it has its final name */
+    struct incoming *incoming; /* for those who read along; NULL: nobody */
+    char *temp;                /* NULL once it has its final name */
     int fd;
     uint64_t size;
     bool failed; /* a write did: what was hashed is not what is in the file */
@@ -176,6 +178,9 @@ static int write_file(struct blob_writer *w, const void *data, size_t len, struc
         w->failed = true;
         return store_fault(w->store, err);
     }
+    if (w->incoming) {
+        incoming_grow(w->incoming, len);
+    }
     return 0;
 }
 
@@ -219,12 +224,13 @@ int blob_writer_open(struct store *store, struct blob_writer **out, struct error
         return -1;
     }
     int fd = -1;
-    if (file_open(store->fd, temp, O_WRONLY | O_CREAT | O_EXCL, STORE_FILE_MODE, &fd, err) != 0) {
+    if (file_open(store->fd, temp, O_RDWR | O_CREAT | O_EXCL, STORE_FILE_MODE, &fd, err) != 0) {
         return store_fault(store, err);
     }
     struct blob_writer *w = mem_alloc(sizeof *w);
     w->stream.ops = &blob_ops;
     w->store = store;
+    w->incoming = NULL;
     w->hasher = hasher_new();
     w->temp = MEM_STEAL(temp);
     w->fd = fd;
@@ -240,6 +246,11 @@ struct writer *blob_writer_stream(struct blob_writer *w)
     return &w->stream;
 }
 
+void blob_writer_expected(struct blob_writer *w, const struct digest *digest)
+{
+    w->incoming = incoming_write(w->store, digest, w->fd);
+}
+
 uint64_t blob_writer_size(const struct blob_writer *w)
 {
     return w->size;
@@ -248,6 +259,9 @@ uint64_t blob_writer_size(const struct blob_writer *w)
 int blob_writer_restart(struct blob_writer *w, struct error *err)
 {
     struct digest ignored;
+    if (w->incoming) {
+        incoming_restart(w->incoming);
+    }
     hasher_finish(w->hasher, &ignored);
     w->size = 0;
     w->failed = false;
@@ -297,6 +311,7 @@ int blob_writer_commit(struct blob_writer *w, const struct digest *expected, uin
     if (taken) {
         mem_freep(&w->temp);
     }
+    incoming_end(&w->incoming, true);
     if (digest_out) {
         *digest_out = digest;
     }
@@ -311,6 +326,7 @@ void blob_writer_freep(struct blob_writer **writer)
     struct blob_writer *w = *writer;
     if (w) {
         int saved = errno;
+        incoming_end(&w->incoming, false);
         if (w->temp) {
             unlinkat(w->store->fd, w->temp, 0);
         }

@@ -19,6 +19,7 @@ struct store {
     char *spread;         /* "tmp/PID-RANDOM/RANDOM" once a temporary folder was asked for */
     atomic_uint counter;  /* for names inside `temp` */
     struct store_remover *remover; /* guarded by `lock`; NULL until something is to be removed */
+    struct incoming *incoming;     /* guarded by `lock`: blobs that are being fetched */
     /* Since when this process holds the store (the time of `temp_lock`); 0: it does not, and leaves
      * times alone. */
     _Atomic int64_t held_ns;
@@ -72,6 +73,14 @@ char *store_record_name(struct store *store, const char *path);
  * blobs; *TAKEN_OUT is false, and TEMP still there, if the blob was there already. */
 int store_adopt_file(struct store *store, const char *temp, const struct digest *digest,
                      uint64_t size, bool *taken_out, struct error *err);
+
+/* What a blob writer does for those who read along (oci/incoming.h). The first gives NULL where
+ * nobody expects DIGEST, or another writer has it; FD stays the writer's. The last lets go of it:
+ * COMPLETE where the blob has its name. */
+struct incoming *incoming_write(struct store *store, const struct digest *digest, int fd);
+void incoming_grow(struct incoming *incoming, uint64_t len);
+void incoming_restart(struct incoming *incoming);
+void incoming_end(struct incoming **incoming, bool complete);
 
 /* Path of a blob, relative to the store. Returns OUT. */
 enum { STORE_BLOB_PATH_SIZE = 80 };

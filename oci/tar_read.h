@@ -52,9 +52,9 @@ void tar_reader_freep(struct tar_reader **t);
 struct store;
 
 /* A whole archive as a tree whose contents lie in the file FD (borrowed until the tree is freed: it
- * is dup'ed), which holds the archive in any compression libarchive or inflate_reader know (gzip,
- * bzip2, xz, zstd, plain); compressed ones are inflated into a temporary file of STORE. NAME is for
- * errors: ERR_STEP for a damaged archive, ERR_STORE. What is no archive is no error:
+ * is dup'ed), which holds the archive in any compression libarchive or inflate_reader_stream know
+ * (gzip, bzip2, xz, zstd, plain); compressed ones are inflated into a temporary file of STORE. NAME
+ * is for errors: ERR_STEP for a damaged archive, ERR_STORE. What is no archive is no error:
  * *IS_ARCHIVE_OUT is false then, and *OUT untouched. */
 int tar_file_tree(struct store *store, int fd, const char *name, struct tree **out,
                   bool *is_archive_out, struct error *err);

@@ -15,6 +15,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/path.h"
+#include "oci/incoming.h"
 #include "oci/layer_internal.h"
 #include "oci/tar_read.h"
 #include "oci/tree_index.h"
@@ -132,10 +133,10 @@ static int write_blob(struct store *store, const struct layer *layer, struct unp
                       struct error *err)
 {
     AUTO(tee_release) struct tee tee = {.hasher = hasher_new()};
+    struct reader *blob = NULL;
     struct reader *inflated = NULL;
-    int blob = -1;
-    if (store_open_blob(store, &layer->blob.digest, &blob, NULL, err) != 0 ||
-        inflate_reader(blob, &inflated, err) != 0) {
+    if (store_blob_reader(store, &layer->blob.digest, &blob, err) != 0 ||
+        inflate_reader_stream(blob, &inflated, err) != 0) {
         return -1;
     }
     tee.in = reader_ahead(inflated);

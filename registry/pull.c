@@ -69,6 +69,7 @@ static int download_once(struct registry *registry, const struct place *place,
     if (blob_writer_open(registry->store, &writer, err) != 0) {
         return -1;
     }
+    blob_writer_expected(writer, &blob->digest);
     struct blob_sink sink = {
         .base = {sink_write, sink_restart}, .writer = writer, .blob = blob, .place = name};
     request->sink = &sink.base;

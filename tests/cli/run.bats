@@ -212,3 +212,31 @@ END
     equal "$(find "$SLIPWAY_HOME/tmp" -mindepth 1 2>/dev/null)" ""
     equal "$(find "$TMPDIR" -mindepth 1)" ""
 }
+
+@test "RUN: a base that breaks off, begins anew or is corrupt on its way is unpacked whole or not at all" {
+    local fault port layer wanted
+    export SLIPWAY_RETRY_DELAY=5ms
+    layer=$(manifest "$REGISTRY/conformance/busybox:1" | jq -r '.layers[0].digest' | cut -d: -f2)
+    build_run <<<'RUN sha256sum /bin/busybox /etc/passwd >/sum'
+    succeeded
+    wanted=$(tail -n 1 <<<"$output")
+    port=$("$fixtures/faulty-proxy" start "$BATS_TEST_TMPDIR/proxy" "$REGISTRY")
+    export SLIPWAY_REGISTRY_MAP=docker.io=127.0.0.1:$port
+    for fault in "truncate=300000,path=$layer,nth=1" "no-range truncate=300000,path=$layer,nth=1" "corrupt,path=$layer,nth=1"; do
+        rm -rf "$SLIPWAY_HOME"
+        # shellcheck disable=SC2086
+        "$fixtures/faulty-proxy" rules "$BATS_TEST_TMPDIR/proxy" $fault
+        run slipway build --progress=plain app
+        succeeded
+        equal "$(tail -n 1 <<<"$output")" "$wanted"
+        equal "$(grep -ac "$layer begins" "$BATS_TEST_TMPDIR/proxy/log")" 1
+        : >"$BATS_TEST_TMPDIR/proxy/log"
+    done
+    rm -rf "$SLIPWAY_HOME"
+    "$fixtures/faulty-proxy" rules "$BATS_TEST_TMPDIR/proxy" "corrupt,path=$layer"
+    run slipway build --progress=plain app
+    "$fixtures/faulty-proxy" stop "$BATS_TEST_TMPDIR/proxy"
+    failed_with 4
+    says 'is corrupt: its bytes have the digest'
+    equal "$(find "$SLIPWAY_HOME/tmp" "$SLIPWAY_HOME/unpacked" -mindepth 1 2>/dev/null)" ""
+}
