@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/path.h"
+#include "base/truth.h"
 #include "git/source.h"
 #include "oci/folder.h"
 #include "oci/tar_read.h"
@@ -293,11 +294,23 @@ int context_tree(struct context *context, struct tree **out, struct error *err)
     return r;
 }
 
+/* BuildKit's build argument; the URL's query goes before it. */
+static bool keeps_git_dir(const struct build_request *request)
+{
+    const char *value = strlist_env_get(&request->build_args, "BUILDKIT_CONTEXT_KEEP_GIT_DIR");
+    bool keep = false;
+    return value && truth_parse(value, &keep) && keep;
+}
+
 static int open_git(struct context *c, const struct build_request *request, const char *url,
                     struct error *err)
 {
-    if (git_source_open(request->store, url, request->offline, NULL, request->events, &c->git,
-                        err) != 0) {
+    struct git_request wanted = {.store = request->store,
+                                 .url = url,
+                                 .events = request->events,
+                                 .offline = request->offline,
+                                 .keep_git_dir = keeps_git_dir(request)};
+    if (git_source_open(&wanted, &c->git, err) != 0) {
         return -1;
     }
     c->whole = tree_ref(c->git.tree);

@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include "base/memory.h"
+#include "base/truth.h"
 #include "builder/lint_internal.h"
 #include "builder/rune.h"
 
@@ -33,16 +34,10 @@ static void add_names(const char *value, bool *all, struct strlist *names)
     }
 }
 
-/* As Go's strconv.ParseBool. */
 static int read_truth(const char *value, bool *out, struct error *err)
 {
-    static const char *const yes[] = {"1", "t", "T", "TRUE", "true", "True"};
-    static const char *const no[] = {"0", "f", "F", "FALSE", "false", "False"};
-    for (size_t i = 0; i < ARRAY_LEN(yes); i++) {
-        if (strcmp(value, yes[i]) == 0 || strcmp(value, no[i]) == 0) {
-            *out = strcmp(value, yes[i]) == 0;
-            return 0;
-        }
+    if (truth_parse(value, out)) {
+        return 0;
     }
     return error_set(err, ERR_USAGE, "check: error=%.60s: it is true or false", value);
 }

@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/path.h"
+#include "base/truth.h"
 
 static const char *const type_names[] = {
     [MOUNT_BIND] = "bind",     [MOUNT_CACHE] = "cache", [MOUNT_TMPFS] = "tmpfs",
@@ -87,20 +88,10 @@ static int wrong_type(const struct mount_reader *r, const char *fits, struct err
     return fail(r, err);
 }
 
-/* strconv.ParseBool. */
 static int read_bool(const struct mount_reader *r, bool *out, struct error *err)
 {
-    static const char *const yes[] = {"1", "t", "T", "TRUE", "true", "True"};
-    static const char *const no[] = {"0", "f", "F", "FALSE", "false", "False"};
-    for (size_t i = 0; i < ARRAY_LEN(yes); i++) {
-        if (!r->value || strcmp(r->value, yes[i]) == 0) {
-            *out = true;
-            return 0;
-        }
-        if (strcmp(r->value, no[i]) == 0) {
-            *out = false;
-            return 0;
-        }
+    if (truth_parse(r->value ? r->value : "true", out)) {
+        return 0;
     }
     return bad_value(r, "true or false", err);
 }

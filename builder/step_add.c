@@ -195,37 +195,6 @@ static int check_digest(struct copy_step *c, const char *url, const struct diges
     return 0;
 }
 
-/* What was downloaded is a range of a file. */
-struct spool_source {
-    struct content_source base; /* first */
-    int fd;
-};
-
-static int spool_open(struct content_source *source, const struct entry *entry, struct reader **out,
-                      struct error *err)
-{
-    (void)err;
-    const struct spool_source *s = (struct spool_source *)source;
-    *out = reader_fd_range(s->fd, entry->path, 0, entry->size);
-    return 0;
-}
-
-static void spool_free(struct content_source *source)
-{
-    struct spool_source *s = (struct spool_source *)source;
-    close(s->fd);
-    free(s);
-}
-
-static struct content_source *spool_source(int fd)
-{
-    static const struct content_ops ops = {.open = spool_open, .free = spool_free};
-    struct spool_source *s = mem_calloc(1, sizeof *s);
-    s->base = (struct content_source){.ops = &ops, .refs = 1};
-    s->fd = fd;
-    return &s->base;
-}
-
 static int fetch(struct copy_step *c, const char *url, struct download *d,
                  struct http_response *response, struct error *err)
 {
@@ -275,7 +244,7 @@ static int add_download(struct copy_step *c, const char *url, struct download *d
         name_of_download(c, url, &name, err) != 0) {
         return -1;
     }
-    AUTO(content_unrefp) struct content_source *source = spool_source(fd_steal(&d->fd));
+    AUTO(content_unrefp) struct content_source *source = content_file(fd_steal(&d->fd));
     entry.path = name;
     entry.source = d->size > 0 ? source : NULL;
     struct tree_builder *b = tree_builder_new();
@@ -317,14 +286,19 @@ static int add_url(struct copy_step *c, const char *url, struct error *err)
 static int add_git(struct copy_step *c, const char *url, struct error *err)
 {
     struct build *build = c->stage->build;
-    if (instruction_switch(c->in, "keep-git-dir")) {
-        return error_set(err, ERR_USAGE,
-                         "ADD --keep-git-dir is not supported: a commit is read without a "
-                         "checkout; clone it in a RUN");
+    const char *flag = instruction_flag(c->in, "checksum");
+    AUTO(mem_freep) char *checksum = NULL;
+    if (flag && stage_expand(c->stage, c->in, flag, &checksum, err) != 0) {
+        return error_wrap(err, "--checksum");
     }
+    struct git_request wanted = {.store = build->store,
+                                 .url = url,
+                                 .checksum = checksum && checksum[0] ? checksum : NULL,
+                                 .events = build->events,
+                                 .offline = build->request->offline,
+                                 .keep_git_dir = instruction_switch(c->in, "keep-git-dir")};
     struct git_source source = {0};
-    if (git_source_open(build->store, url, build->request->offline, NULL, build->events, &source,
-                        err) != 0) {
+    if (git_source_open(&wanted, &source, err) != 0) {
         return -1;
     }
     struct copy_item item = {.tree = tree_ref(source.tree)};

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/memory.h"
+#include "base/truth.h"
 
 /* What options_parse() carries along. */
 struct parser {
@@ -26,13 +27,8 @@ static bool takes_value(const struct option_spec *spec)
 
 int options_bool(const char *value, bool *out, struct error *err)
 {
-    static const char *const yes[] = {"1", "t", "T", "true", "TRUE", "True"};
-    static const char *const no[] = {"0", "f", "F", "false", "FALSE", "False"};
-    for (size_t i = 0; i < ARRAY_LEN(yes); i++) {
-        if (strcmp(value, yes[i]) == 0 || strcmp(value, no[i]) == 0) {
-            *out = strcmp(value, yes[i]) == 0;
-            return 0;
-        }
+    if (truth_parse(value, out)) {
+        return 0;
     }
     return error_set(err, ERR_USAGE, "'%s' is neither true nor false", value);
 }

@@ -21,6 +21,7 @@ struct walk {
     struct digest_cache cache;
     struct tree *cached; /* the store had it whole */
     struct buf path;     /* of the entry at hand, in the tree that is made */
+    bool bare;           /* a submodule was left out */
     bool lfs;            /* a .gitattributes was seen that hands files to LFS */
 };
 
@@ -141,6 +142,10 @@ static int add_file(struct place *place, const git_oid *id, bool executable, str
 static int enter_submodule(struct place *place, const git_oid *commit, struct error *err)
 {
     struct walk *walk = place->walk;
+    if (walk->request->no_submodules) {
+        walk->bare = true;
+        return 0;
+    }
     if (place->depth >= LIMIT_SUBMODULE_DEPTH) {
         return error_set(err, ERR_REMOTE, "%s: submodules are nested more than %d deep at '%s'",
                          place->url->display, LIMIT_SUBMODULE_DEPTH, buf_text(&walk->path));
@@ -306,7 +311,7 @@ static bool load_cached(struct place *place, const git_oid *id)
     struct walk *walk = place->walk;
     struct store *store = walk->request->store;
     AUTO(mem_freep) char *name = tree_cache_name(place->url->display, place->subdir);
-    if (!walk->request->filter) {
+    if (!walk->request->filter && !walk->request->no_submodules) {
         walk->cached = tree_cache_load(store, name, id, place->source);
     }
     if (!walk->cached) {
@@ -412,8 +417,9 @@ int commit_tree_open(const struct commit_tree_request *request, git_repository *
     if (walk.lfs) {
         warn_of_lfs(tree, request->events);
     }
-    *out = (struct commit_tree){
-        .id = id, .tree = MEM_STEAL(tree), .cacheable = !walk.lfs && !request->filter};
+    *out = (struct commit_tree){.id = id,
+                                .tree = MEM_STEAL(tree),
+                                .cacheable = !walk.lfs && !walk.bare && !request->filter};
     return 0;
 }
 

@@ -24,6 +24,7 @@ struct commit_tree_request {
     const struct folder_filter *filter; /* judges paths relative to SUBDIR; NULL: keep all */
     struct event_sink *events;
     bool offline;
+    bool no_submodules; /* their folders stay empty */
 };
 
 /* A commit's tree. */

@@ -22,6 +22,7 @@ struct fetch {
     struct event_sink *events;
     git_remote *remote;
     struct ref_list refs; /* the server's */
+    char *head_branch;    /* what the server's HEAD names; NULL: no branch */
     size_t posted;        /* bytes at the last event */
     bool broken;          /* the fault is in `repo` */
     bool passing;         /* it may be gone in a second */
@@ -166,8 +167,12 @@ static int connect_and_list(struct fetch *f, struct error *err)
     if (result != 0) {
         return fault(f, result, err);
     }
+    mem_freep(&f->head_branch);
     for (size_t i = 0; i < count; i++) {
         ref_list_add(&f->refs, heads[i]->name, &heads[i]->oid);
+        if (heads[i]->symref_target && strcmp(heads[i]->name, "HEAD") == 0) {
+            f->head_branch = mem_strdup(heads[i]->symref_target);
+        }
     }
     return 0;
 }
@@ -208,6 +213,26 @@ static int set_ref(struct fetch *f, const char *name, const git_oid *id, struct 
     return 0;
 }
 
+/* Remembers which branch HEAD is on. The name is the server's: git's rules for names are asked. */
+static int set_head_branch(struct fetch *f, struct error *err)
+{
+    AUTO(git_config_freep) git_config *config = NULL;
+    int valid = 0;
+    int result = git_repository_config(&config, f->repo);
+    if (result == 0 && f->head_branch && strncmp(f->head_branch, "refs/heads/", 11) == 0 &&
+        git_reference_name_is_valid(&valid, f->head_branch) == 0 && valid) {
+        result = git_config_set_string(config, CONFIG_MIRROR_BRANCH, f->head_branch);
+    } else if (result == 0) {
+        git_config_delete_entry(config, CONFIG_MIRROR_BRANCH);
+    }
+    if (result != 0) {
+        f->broken = true;
+        return git_fault(err, ERR_STORE, "write the configuration of %s",
+                         git_repository_path(f->repo));
+    }
+    return 0;
+}
+
 static int download(struct fetch *f, const struct strlist *specs, struct error *err)
 {
     git_fetch_options options;
@@ -221,7 +246,8 @@ static int fetch_ref(struct fetch *f, const struct ref *ref, struct error *err)
 {
     AUTO(strlist_release) struct strlist specs = {0};
     strlist_addf(&specs, "+%s:%s", ref->name, local_name(ref->name));
-    if (drop_vanished(f, err) || download(f, &specs, err)) {
+    if (drop_vanished(f, err) || download(f, &specs, err) ||
+        (strcmp(ref->name, "HEAD") == 0 && set_head_branch(f, err))) {
         return -1;
     }
     return set_ref(f, local_name(ref->name), &ref->id, err);
@@ -337,6 +363,7 @@ int git_fetch(git_repository *repo, const struct git_url *url, struct event_sink
     git_auth_release(&f.auth);
     git_url_release(&f.effective);
     ref_list_release(&f.refs);
+    mem_freep(&f.head_branch);
     *broken_out = f.broken;
     return failed;
 }

@@ -65,7 +65,7 @@ static int peel(git_repository *repo, const git_oid *id, git_oid *commit_out)
 }
 
 /* A commit id, short or whole, in REPO. */
-static bool find_commit(git_repository *repo, const char *hex, git_oid *out)
+static bool find_commit(git_repository *repo, const char *hex, struct git_mirror *out)
 {
     git_oid id;
     AUTO(git_object_freep) git_object *object = NULL;
@@ -73,13 +73,43 @@ static bool find_commit(git_repository *repo, const char *hex, git_oid *out)
         git_object_lookup_prefix(&object, repo, &id, strlen(hex), GIT_OBJECT_COMMIT)) {
         return false;
     }
-    return peel(repo, git_object_id(object), out) == 0;
+    if (peel(repo, git_object_id(object), &out->commit)) {
+        return false;
+    }
+    out->object = out->commit;
+    return true;
+}
+
+/* The branch that HEAD is on: of the remote for a mirror. The caller's; NULL: none. */
+static char *branch_of_head(git_repository *repo)
+{
+    AUTO(git_reference_freep) git_reference *ref = NULL;
+    AUTO(git_config_freep) git_config *config = NULL;
+    git_buf name = {0};
+    if (git_mirror_is_ours(repo)) {
+        bool found = git_repository_config(&config, repo) == 0 &&
+                     git_config_get_string_buf(&name, config, CONFIG_MIRROR_BRANCH) == 0;
+        char *branch = found ? mem_strdup(name.ptr) : NULL;
+        git_buf_dispose(&name);
+        return branch;
+    }
+    bool symbolic = git_reference_lookup(&ref, repo, "HEAD") == 0 &&
+                    git_reference_type(ref) == GIT_REFERENCE_SYMBOLIC;
+    return symbolic ? mem_strdup(git_reference_symbolic_target(ref)) : NULL;
+}
+
+/* What REF stands for, and by which name. */
+static void take_ref(struct git_mirror *out, git_repository *repo, const struct ref *ref)
+{
+    out->object = ref->id;
+    mem_freep(&out->ref);
+    out->ref = strcmp(ref->name, "HEAD") == 0 ? branch_of_head(repo) : mem_strdup(ref->name);
 }
 
 /* Resolves URL's ref among what REPO holds. *BROKEN_OUT: the ref is there and its objects are not.
  */
-static int resolve(git_repository *repo, const struct git_url *url, git_oid *out, bool *broken_out,
-                   struct error *err)
+static int resolve(git_repository *repo, const struct git_url *url, struct git_mirror *out,
+                   bool *broken_out, struct error *err)
 {
     const char *want = url->ref;
     *broken_out = false;
@@ -101,8 +131,9 @@ static int resolve(git_repository *repo, const struct git_url *url, git_oid *out
     if (!ref) {
         return ref_list_missing(&refs, want, url->display, err);
     }
-    int result = peel(repo, &ref->id, out);
+    int result = peel(repo, &ref->id, &out->commit);
     if (result == 0) {
+        take_ref(out, repo, ref);
         return 0;
     }
     if (result == GIT_EPEEL || result == GIT_EINVALIDSPEC) {
@@ -215,7 +246,7 @@ static int update(const struct site *site, struct git_mirror *out, bool *broken_
     }
     sweep(site);
     if (git_fetch(repo, site->url, site->events, broken_out, err) ||
-        resolve(repo, site->url, &out->commit, broken_out, err)) {
+        resolve(repo, site->url, out, broken_out, err)) {
         return -1;
     }
     out->repo = MEM_STEAL(repo);
@@ -244,7 +275,7 @@ static int fetch_locked(const struct site *site, struct git_mirror *out, struct 
     if (git_library_open(site->absolute, false, true, &repo)) {
         return git_fault(err, ERR_STORE, "open the mirror %s", site->absolute);
     }
-    if (resolve(repo, site->url, &out->commit, &broken, err)) {
+    if (resolve(repo, site->url, out, &broken, err)) {
         return -1;
     }
     out->repo = MEM_STEAL(repo);
@@ -266,8 +297,8 @@ static int open_as_is(const struct site *site, bool offline, struct git_mirror *
                        : 1;
     }
     bool broken;
-    if (offline ? resolve(repo, site->url, &out->commit, &broken, err) != 0
-                : !find_commit(repo, site->url->ref, &out->commit)) {
+    if (offline ? resolve(repo, site->url, out, &broken, err) != 0
+                : !find_commit(repo, site->url->ref, out)) {
         return offline ? error_wrap(err, "offline") : 1;
     }
     struct event event = {
@@ -295,7 +326,7 @@ static int open_local(const struct git_url *url, struct git_mirror *out, struct 
         return git_fault(err, ERR_USAGE, "open %s", url->display);
     }
     bool broken;
-    if (resolve(repo, url, &out->commit, &broken, err)) {
+    if (resolve(repo, url, out, &broken, err)) {
         return -1;
     }
     out->repo = MEM_STEAL(repo);
@@ -321,6 +352,7 @@ int git_mirror_open(struct store *store, const struct git_url *url, bool offline
         }
     }
     if (failed) {
+        git_mirror_release(&mirror);
         return -1;
     }
     *out = mirror;
@@ -343,4 +375,5 @@ bool git_mirror_is_ours(git_repository *repo)
 void git_mirror_release(struct git_mirror *mirror)
 {
     git_repository_freep(&mirror->repo);
+    mem_freep(&mirror->ref);
 }

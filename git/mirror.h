@@ -22,6 +22,9 @@
 struct git_mirror {
     git_repository *repo;
     git_oid commit; /* what the URL's ref stands for */
+    git_oid object; /* the same, or the tag's own object where that is what the ref names */
+    char *ref; /* "refs/heads/x", "refs/tags/x"; NULL for a commit id, or a HEAD off all branches
+                */
 };
 
 /* Brings the mirror of URL up to date and resolves URL's ref: a whole commit id, else branch, tag,

@@ -45,5 +45,9 @@ bool ref_is_commit_id(const char *want);
 
 /* Where a mirror keeps the remote's HEAD. */
 #define REF_MIRROR_HEAD "refs/slipway/head"
+/* The entry of a mirror's configuration with the branch that the remote's HEAD names. A symbolic
+ * ref to a branch that was not fetched would do as well, but libgit2 then asks for everything anew.
+ */
+#define CONFIG_MIRROR_BRANCH "slipway.headbranch"
 
 #endif

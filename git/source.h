@@ -10,6 +10,18 @@
 #include "oci/store.h"
 #include "oci/tree.h"
 
+/* What is wanted. Plain data, all borrowed for the call. */
+struct git_request {
+    struct store *store;
+    const char *url;
+    const char *checksum;               /* hex: what the id of the commit, or of the tag, must begin
+                                           with; NULL: any */
+    const struct folder_filter *filter; /* prunes; NULL: keep all. Not with a .git */
+    struct event_sink *events;          /* get one EVENT_TRANSFER; may be NULL */
+    bool offline;                       /* fetch nothing */
+    bool keep_git_dir;                  /* with a .git (git/git_dir.h), as the URL may ask too */
+};
+
 /* Whether TEXT names a git repository as docker and this design understand it: git://, ssh://,
  * git+..., user@host:path, file://, http(s)://...git[#...], codecommit::..., github.com/... */
 bool git_is_url(const char *text);
@@ -36,14 +48,13 @@ void git_source_release(struct git_source *source);
 void git_source_save_digests(const struct git_source *source, const struct tree *used,
                              struct store *store);
 
-/* Fetches (only what is new; nothing at all if OFFLINE, or if the ref is a commit id that is there)
- * and opens. FILTER (may be NULL) prunes. Credentials: URL's user info, netrc, git's credential
- * helpers (git config credential.helper), ssh agent and default keys. EVENTS get one
- * EVENT_TRANSFER. ERR_AUTH, ERR_REMOTE naming URL (without secrets) and ref, ERR_USAGE for a ref or
- * subdir that does not exist (nearest name). */
-int git_source_open(struct store *store, const char *url, bool offline,
-                    const struct folder_filter *filter, struct event_sink *events,
-                    struct git_source *out, struct error *err);
+/* Fetches (only what is new; nothing at all if offline, or if the ref is a commit id that is there)
+ * and opens. Credentials: URL's user info, netrc, git's credential
+ * helpers (git config credential.helper), ssh agent and default keys. ERR_AUTH, ERR_REMOTE naming
+ * URL (without secrets) and ref, ERR_USAGE for a ref or subdir that does not exist (nearest name)
+ * and for a request that contradicts the URL's query, ERR_STEP for another commit than the
+ * checksum's. */
+int git_source_open(const struct git_request *request, struct git_source *out, struct error *err);
 
 /* For a local folder: whether it lies in a git work tree. *COMMIT_TIME_OUT is HEAD's time. With it,
  * TREE (of folder_tree()) is returned anew with git's modes (0644, 0755 by the index's or the

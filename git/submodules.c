@@ -20,6 +20,7 @@ struct parser {
 void submodules_release(struct submodules *list)
 {
     for (size_t i = 0; i < list->len; i++) {
+        free(list->items[i].name);
         free(list->items[i].path);
         free(list->items[i].url);
     }
@@ -33,7 +34,26 @@ static void skip_line(struct parser *p)
     p->at += *p->at == '\n';
 }
 
-/* [submodule "name"]: the name itself does not matter here. */
+/* "name"] with backslashes before quotes and backslashes; NULL where it does not end. The caller's.
+ */
+static char *read_name(const char *at)
+{
+    AUTO(buf_release) struct buf out = BUF_INIT(0);
+    at += strspn(at, " \t");
+    if (*at++ != '"') {
+        return NULL;
+    }
+    for (; *at != '"'; at++) {
+        at += *at == '\\';
+        if (*at == '\0' || *at == '\n') {
+            return NULL;
+        }
+        buf_putc(&out, *at);
+    }
+    return buf_take(&out);
+}
+
+/* [submodule "name"] */
 static void read_section(struct parser *p)
 {
     p->current = NULL;
@@ -41,7 +61,7 @@ static void read_section(struct parser *p)
         struct submodules *list = p->list;
         list->items = mem_realloc(list->items, list->len + 1, sizeof *list->items);
         p->current = &list->items[list->len++];
-        *p->current = (struct submodule){0};
+        *p->current = (struct submodule){.name = read_name(p->at + 10)};
     }
     skip_line(p);
 }

@@ -10,9 +10,10 @@
 #include "git/commit_tree.h"
 #include "git/mirror.h"
 
-/* Path and URL of every submodule that .gitmodules names. */
+/* Every submodule that .gitmodules names. */
 struct submodules {
     struct submodule {
+        char *name; /* of its section; not checked. NULL: it has none */
         char *path; /* tree form, from the root of the repository */
         char *url;  /* as it stands there */
     } * items;

@@ -23,10 +23,15 @@ static bool ends_span(const char *text, size_t len, const char *suffix)
     return len >= n && strncmp(text + len - n, suffix, n) == 0;
 }
 
-/* The length of TEXT without its fragment. */
+/* The length of TEXT without its fragment; without its query and fragment. */
 static size_t before_fragment(const char *text)
 {
     return strcspn(text, "#");
+}
+
+static size_t before_query(const char *text)
+{
+    return strcspn(text, "?#");
 }
 
 /* NAME@HOST:PATH. The characters of NAME and HOST are those that docker takes, so that C:\ and a:b
@@ -124,7 +129,7 @@ bool git_is_url(const char *text)
     }
     if (starts(text, "http://") || starts(text, "https://")) {
         const char *rest = strstr(text, "://") + 3;
-        size_t len = before_fragment(rest);
+        size_t len = before_query(rest);
         return ends_span(rest, len, ".git") || ends_span(rest, len, ".git/") || is_forge(rest, len);
     }
     return is_scp_like(text);
@@ -139,9 +144,7 @@ static int hex_value(char c)
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-/* LEN bytes of TEXT without percent-encoding; a control character is refused (NULL). The caller's.
- */
-static char *decode(const char *text, size_t len)
+char *git_url_decode(const char *text, size_t len)
 {
     AUTO(buf_release) struct buf out = BUF_INIT(0);
     for (size_t i = 0; i < len; i++) {
@@ -229,8 +232,8 @@ static int parse_authority(const char *text, const char *authority, size_t len, 
     if (at > 0) {
         const char *colon = memchr(authority, ':', at - 1);
         size_t user = colon ? (size_t)(colon - authority) : at - 1;
-        url->user = decode(authority, user);
-        url->password = colon ? decode(colon + 1, at - 1 - user - 1) : NULL;
+        url->user = git_url_decode(authority, user);
+        url->password = colon ? git_url_decode(colon + 1, at - 1 - user - 1) : NULL;
         if (!url->user || (colon && !url->password)) {
             return bad(err, text, "a control character in the user or password");
         }
@@ -297,7 +300,7 @@ static int parse_file(const char *text, const char *path, size_t len, struct git
         path += 9;
         len -= 9;
     }
-    AUTO(mem_freep) char *decoded = decode(path, len);
+    AUTO(mem_freep) char *decoded = git_url_decode(path, len);
     if (!decoded || decoded[0] != '/') {
         return bad(err, text, "file:// takes an absolute path (file:///folder/repository)");
     }
@@ -443,22 +446,36 @@ static int parse_whole(const char *text, size_t len, struct git_url *url, struct
                "or codecommit::REGION://NAME");
 }
 
-int git_url_parse(const char *text, struct git_url *out, struct error *err)
+/* Fragment and query of TEXT, which begin at HEAD. */
+static int parse_wishes(const char *text, size_t head, struct git_url *url, struct error *err)
+{
+    size_t fragment = before_fragment(text);
+    if (text[fragment] == '#' && parse_fragment(text + fragment + 1, url, err)) {
+        return -1;
+    }
+    if (text[head] != '?') {
+        return 0;
+    }
+    if (git_url_query(text + head + 1, fragment - head - 1, url, err)) {
+        return error_wrap(err, "git URL '%.300s'", url->display);
+    }
+    return 0;
+}
+
+/* A submodule's URL is git's own: it has no QUERY of ours. */
+static int parse(const char *text, bool query, struct git_url *out, struct error *err)
 {
     struct git_url url = {.subdir = mem_strdup("")};
     size_t len = strlen(text);
-    AUTO(mem_freep) char *plain = len <= LIMIT_PATH_BYTES * 2 ? decode(text, len) : NULL;
+    AUTO(mem_freep) char *plain = len <= LIMIT_PATH_BYTES * 2 ? git_url_decode(text, len) : NULL;
     int failed;
     if (!plain) {
         failed =
             error_set(err, ERR_USAGE, "git URL: %s",
                       len > LIMIT_PATH_BYTES * 2 ? "it is too long" : "a control character in it");
     } else {
-        size_t head = before_fragment(text);
-        failed = parse_whole(text, head, &url, err);
-        if (!failed && text[head] == '#') {
-            failed = parse_fragment(text + head + 1, &url, err);
-        }
+        size_t head = query && text[0] != '/' ? before_query(text) : before_fragment(text);
+        failed = parse_whole(text, head, &url, err) || parse_wishes(text, head, &url, err);
     }
     if (failed) {
         git_url_release(&url);
@@ -466,6 +483,11 @@ int git_url_parse(const char *text, struct git_url *out, struct error *err)
     }
     *out = url;
     return 0;
+}
+
+int git_url_parse(const char *text, struct git_url *out, struct error *err)
+{
+    return parse(text, true, out, err);
 }
 
 /* BASE's URL with RELATIVE ("./", "../" ...) laid over its path, as git-submodule does it. */
@@ -514,7 +536,7 @@ int git_url_resolve(const struct git_url *base, const char *text, struct git_url
     }
     whole[before_fragment(whole)] = '\0';
     struct git_url url;
-    if (git_url_parse(whole, &url, err)) {
+    if (parse(whole, false, &url, err)) {
         err->code = ERR_REMOTE;
         return error_wrap(err, "submodule");
     }
@@ -550,13 +572,20 @@ void git_url_copy(const struct git_url *from, struct git_url *out)
                             .subdir = mem_strdup(from->subdir),
                             .region = mem_strdup(from->region),
                             .profile = mem_strdup(from->profile),
-                            .codecommit = from->codecommit};
+                            .codecommit = from->codecommit,
+                            .checksum = mem_strdup(from->checksum),
+                            .as_ref = mem_strdup(from->as_ref),
+                            .keep_git_dir = from->keep_git_dir,
+                            .drop_git_dir = from->drop_git_dir,
+                            .no_submodules = from->no_submodules,
+                            .commit_times = from->commit_times};
 }
 
 void git_url_release(struct git_url *url)
 {
-    char **parts[] = {&url->fetch, &url->display, &url->user,   &url->password, &url->host,
-                      &url->path,  &url->ref,     &url->subdir, &url->region,   &url->profile};
+    char **parts[] = {&url->fetch,  &url->display, &url->user,     &url->password,
+                      &url->host,   &url->path,    &url->ref,      &url->subdir,
+                      &url->region, &url->profile, &url->checksum, &url->as_ref};
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         mem_freep(parts[i]);
     }

@@ -6,6 +6,9 @@
  *     git://HOST/PATH   file:///PATH   github.com/OWNER/NAME
  *     codecommit::REGION://[PROFILE@]NAME   codecommit://[PROFILE@]NAME
  *
+ * Before the fragment each may have a query with BuildKit's words: ?ref= branch= tag= commit=
+ * checksum= subdir= keep-git-dir submodules mtime= fetch-by-commit.
+ *
  * Nothing here touches disk or network. Control characters, also percent-encoded ones, are refused:
  * they would reach the line protocol of git's credential helpers.
  */
@@ -13,6 +16,7 @@
 #define SLIPWAY_GIT_URL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/error.h"
 
@@ -34,6 +38,12 @@ struct git_url {
     char *region;   /* CodeCommit: region of the host or of codecommit::REGION:// */
     char *profile;  /* CodeCommit: the AWS profile of codecommit://PROFILE@NAME */
     bool codecommit;
+    char *checksum; /* hex: what the commit's id, or its tag's, must begin with; NULL: any */
+    char *as_ref;   /* fetch-by-commit: the name that the commit `ref` has in a .git; else NULL */
+    bool keep_git_dir;  /* the query asks for a .git */
+    bool drop_git_dir;  /* the query refuses it */
+    bool no_submodules; /* submodules=false */
+    bool commit_times;  /* mtime=commit */
 };
 
 /* Whether TEXT names a git repository (see git/source.h). */
@@ -43,6 +53,14 @@ bool git_is_url(const char *text);
  * codecommit:// without region takes that of its profile, else AWS_REGION, AWS_DEFAULT_REGION; else
  * it is an error. */
 int git_url_parse(const char *text, struct git_url *out, struct error *err);
+
+/* The query QUERY (without "?", not decoded, LEN bytes) into OUT, behind whose fragment it comes:
+ * ref and subdir of both must agree. ERR_USAGE for words and values that BuildKit does not know. */
+int git_url_query(const char *query, size_t len, struct git_url *out, struct error *err);
+
+/* LEN bytes of TEXT without percent-encoding; NULL where that holds a control character. The
+ * caller's. */
+char *git_url_decode(const char *text, size_t len);
 
 /* The URL of a submodule: TEXT as .gitmodules has it, relative ("./", "../") to BASE or whole.
  * Credentials of BASE go along where host and scheme stay the same. File URLs are taken only below

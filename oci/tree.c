@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/limits.h"
 #include "base/memory.h"
@@ -334,4 +335,35 @@ struct content_source *content_memory(void *data, size_t len)
     struct memory_source *m = mem_calloc(1, sizeof *m);
     *m = (struct memory_source){{&memory_ops, 1}, data, len};
     return &m->base;
+}
+
+/* Ranges of a file. */
+struct file_source {
+    struct content_source base; /* first */
+    int fd;
+};
+
+static int range_open(struct content_source *source, const struct entry *entry, struct reader **out,
+                      struct error *err)
+{
+    (void)err;
+    const struct file_source *f = (struct file_source *)source;
+    *out = reader_fd_range(f->fd, entry->path, entry->handle, entry->size);
+    return 0;
+}
+
+static void range_free(struct content_source *source)
+{
+    struct file_source *f = (struct file_source *)source;
+    close(f->fd);
+    free(f);
+}
+
+static const struct content_ops file_ops = {range_open, range_free};
+
+struct content_source *content_file(int fd)
+{
+    struct file_source *f = mem_calloc(1, sizeof *f);
+    *f = (struct file_source){{&file_ops, 1}, fd};
+    return &f->base;
 }

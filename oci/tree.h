@@ -191,4 +191,7 @@ void tree_builder_freep(struct tree_builder **b);
 /* A content source over bytes in memory; handle is the offset. DATA is taken over (malloc'd). */
 struct content_source *content_memory(void *data, size_t len);
 
+/* A content source over the open file FD, which it closes; handle is the offset. */
+struct content_source *content_file(int fd);
+
 #endif

@@ -68,10 +68,6 @@ END
     unpack "$REGISTRY/addgit:1" image
     equal "$(cat image/rootfs/src/file)" hello
     [ ! -e image/rootfs/src/.git ]
-    sed -i 's/^ADD/ADD --keep-git-dir/' app/Dockerfile
-    run slipway build app
-    failed_with 2
-    says 'keep-git-dir is not supported.*clone it in a RUN'
 }
 
 @test "secrets: one that is written into a layer ends the build and is not shown" {

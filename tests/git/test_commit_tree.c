@@ -65,7 +65,10 @@ static void test_commit_tree__filter_prunes_folders_unseen(void **state)
     AUTO(mem_freep) char *url = mem_printf("file://%s/app", w->dir);
     AUTO(git_source_release) struct git_source source = {0};
     struct error err = {0};
-    assert_int_equal(git_source_open(w->store, url, false, &filter, NULL, &source, &err), 0);
+    assert_int_equal(
+        git_source_open(&(struct git_request){.store = w->store, .url = url, .filter = &filter},
+                        &source, &err),
+        0);
     assert_null(strstr(buf_text(&seen), "gone/x"));
     assert_non_null(strstr(buf_text(&seen), "empty/x"));
     assert_null(tree_find(source.tree, "gone"));
@@ -124,7 +127,8 @@ static void test_commit_tree__hostile_names_are_refused(void **state)
         make_hostile(w, cases[i][0], cases[i][1]);
         struct error err = {0};
         AUTO(git_source_release) struct git_source source = {0};
-        int failed = git_source_open(w->store, url, false, NULL, NULL, &source, &err);
+        int failed =
+            git_source_open(&(struct git_request){.store = w->store, .url = url}, &source, &err);
         if (!failed) {
             /* Where git's own order leaves a choice, what comes out must still be a tree. */
             assert_string_equal(cases[i][2], "");
@@ -173,7 +177,10 @@ static void test_commit_tree__lfs_pointers_are_told_once(void **state)
     AUTO(mem_freep) char *url = mem_printf("file://%s/app", w->dir);
     AUTO(git_source_release) struct git_source source = {0};
     struct error err = {0};
-    assert_int_equal(git_source_open(w->store, url, false, NULL, &heard.sink, &source, &err), 0);
+    assert_int_equal(
+        git_source_open(&(struct git_request){.store = w->store, .url = url, .events = &heard.sink},
+                        &source, &err),
+        0);
     assert_int_equal(heard.warnings, 1);
     assert_non_null(strstr(heard.text, "1.bin"));
     assert_int_equal(tree_find(source.tree, "2.bin")->size, 127);

@@ -124,7 +124,8 @@ static void test_credentials__none_and_wrong_ones(void **state)
     AUTO(mem_freep) char *wrong = private_url(w, "me:hunter2@");
     struct error err = {0};
     struct git_source source = {0};
-    assert_int_equal(git_source_open(w->store, wrong, false, NULL, NULL, &source, &err), -1);
+    assert_int_equal(
+        git_source_open(&(struct git_request){.store = w->store, .url = wrong}, &source, &err), -1);
     assert_int_equal(err.code, ERR_AUTH);
     assert_non_null(strstr(err.text, "refused"));
     assert_null(strstr(err.text, "hunter2"));
@@ -237,7 +238,8 @@ static void test_credentials__no_password_follows_a_redirect(void **state)
     AUTO(mem_freep) char *url = mem_printf("http://127.0.0.1:%s/app.git", port);
     struct error err = {0};
     struct git_source source = {0};
-    assert_int_equal(git_source_open(w->store, url, false, NULL, NULL, &source, &err), -1);
+    assert_int_equal(
+        git_source_open(&(struct git_request){.store = w->store, .url = url}, &source, &err), -1);
     shell(w, "kill $(cat $W/redirect.pid); grep -q None $W/seen; ! grep -q Basic $W/seen");
 }
 

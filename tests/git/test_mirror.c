@@ -125,10 +125,16 @@ static void test_mirror__the_second_fetch_gets_only_what_is_new(void **state)
     AUTO(git_source_release) struct git_source third = {0};
     struct error err = {0};
     shell(w, "fixtures/git-server stop $W/server");
-    assert_int_equal(git_source_open(w->store, url, true, NULL, NULL, &third, &err), 0);
-    assert_string_equal(third.commit, second.commit);
     assert_int_equal(
-        git_source_open(w->store, "http://127.0.0.1:1/y.git", true, NULL, NULL, &third, &err), -1);
+        git_source_open(&(struct git_request){.store = w->store, .url = url, .offline = true},
+                        &third, &err),
+        0);
+    assert_string_equal(third.commit, second.commit);
+    assert_int_equal(git_source_open(&(struct git_request){.store = w->store,
+                                                           .url = "http://127.0.0.1:1/y.git",
+                                                           .offline = true},
+                                     &third, &err),
+                     -1);
     assert_non_null(strstr(err.text, "offline"));
 }
 
@@ -209,7 +215,10 @@ static void test_mirror__a_kill_in_the_first_fetch_leaves_nothing(void **state)
         snprintf(path, sizeof path, "%s/store", w->dir);
         store_open(path, &store, &err);
         struct event_sink sink = {.post = die_in_the_middle};
-        _exit(git_source_open(store, url, false, NULL, &sink, &source, &err) ? 1 : 0);
+        _exit(git_source_open(&(struct git_request){.store = store, .url = url, .events = &sink},
+                              &source, &err)
+                  ? 1
+                  : 0);
     }
     int status = 0;
     waitpid(pid, &status, 0);

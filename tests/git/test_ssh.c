@@ -87,7 +87,8 @@ static void test_ssh__agent(void **state)
     char *url = mem_printf("ssh://%s@127.0.0.1:%u%s/srv/app.git#v1", user, w->port, w->dir);
     struct error err = {0};
     AUTO(git_source_release) struct git_source source = {0};
-    int failed = git_source_open(w->store, url, false, NULL, NULL, &source, &err);
+    int failed =
+        git_source_open(&(struct git_request){.store = w->store, .url = url}, &source, &err);
     shell(w, ". $W/agent.env; kill $SSH_AGENT_PID");
     unsetenv("SSH_AUTH_SOCK");
     if (failed) {

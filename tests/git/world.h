@@ -161,7 +161,7 @@ static void world_source(struct world *w, const char *url, struct git_source *ou
 static void world_source(struct world *w, const char *url, struct git_source *out)
 {
     struct error err = {0};
-    if (git_source_open(w->store, url, false, NULL, NULL, out, &err)) {
+    if (git_source_open(&(struct git_request){.store = w->store, .url = url}, out, &err)) {
         fail_msg("%s: %s", url, err.text);
     }
 }
@@ -173,7 +173,8 @@ static void world_refused(struct world *w, const char *url, enum error_code code
 {
     struct error err = {0};
     struct git_source source = {0};
-    assert_int_equal(git_source_open(w->store, url, false, NULL, NULL, &source, &err), -1);
+    assert_int_equal(
+        git_source_open(&(struct git_request){.store = w->store, .url = url}, &source, &err), -1);
     if (!strstr(err.text, words) || strchr(err.text, '\n')) {
         fail_msg("got: %s", err.text);
     }
