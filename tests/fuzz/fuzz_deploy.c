@@ -57,16 +57,32 @@ static int read_part(void *ctx, const char *name, size_t max, struct buf *out, b
     return 0;
 }
 
-/* What was filled is a task definition again, and filling it once more changes nothing. */
+/* What was filled is a task definition again. With all placeholders gone each container that is
+ * named gets its image, and doing that once more changes nothing. */
+static void fill_again(const struct buf *filled, struct template_values *values)
+{
+    struct error err = {0};
+    AUTO(buf_release) struct buf once = BUF_INIT(0);
+    AUTO(buf_release) struct buf twice = BUF_INIT(0);
+    AUTO(template_report_release) struct template_report report = {0};
+    AUTO(template_report_release) struct template_report again = {0};
+    AUTO(marked_freep) struct marked_file *file = NULL;
+    assert(marked_parse(buf_text(filled), filled->len, "once", MARKED_JSON, &file, &err) == 0);
+    strlist_release(&values->placeholders);
+    if (taskdef_fill(buf_text(filled), filled->len, "once", values, &once, &report, &err) != 0) {
+        return;
+    }
+    assert(taskdef_fill(buf_text(&once), once.len, "twice", values, &twice, &again, &err) == 0);
+    assert(once.len == twice.len && memcmp(once.data, twice.data, once.len) == 0);
+}
+
 static void fill(const struct input *input)
 {
     struct error err = {0};
     struct input part = {0};
-    AUTO(buf_release) struct buf once = BUF_INIT(0);
-    AUTO(buf_release) struct buf twice = BUF_INIT(0);
+    AUTO(buf_release) struct buf filled = BUF_INIT(0);
     AUTO(template_values_release) struct template_values values = {0};
     AUTO(template_report_release) struct template_report report = {0};
-    AUTO(template_report_release) struct template_report again = {0};
     strlist_add(&values.placeholders, "IMAGE1_NAME=r/a@sha256:0");
     strlist_add(&values.placeholders, "TEXT=\"\\\n");
     strlist_add(&values.containers, "web=r/a@sha256:0");
@@ -80,16 +96,11 @@ static void fill(const struct input *input)
     if (!find_part(input, "taskdef.json", &part)) {
         return;
     }
-    if (taskdef_fill(part.data, part.len, "taskdef.json", &values, &once, &report, &err) != 0) {
+    if (taskdef_fill(part.data, part.len, "taskdef.json", &values, &filled, &report, &err) != 0) {
         assert(err.code == ERR_USAGE && err.text[0]);
         return;
     }
-    AUTO(marked_freep) struct marked_file *file = NULL;
-    assert(marked_parse(buf_text(&once), once.len, "once", MARKED_JSON, &file, &err) == 0);
-    strlist_release(&values.placeholders);
-    if (taskdef_fill(buf_text(&once), once.len, "once", &values, &twice, &again, &err) == 0) {
-        assert(once.len == twice.len && memcmp(once.data, twice.data, once.len) == 0);
-    }
+    fill_again(&filled, &values);
 }
 
 /* What init writes is a slipway.json that can be read. */
