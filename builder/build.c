@@ -310,6 +310,7 @@ void build_release(struct build *build)
     pool_freep(&build->pool);
     pthread_mutex_destroy(&build->lock);
     pthread_mutex_destroy(&build->sources_lock);
+    pthread_mutex_destroy(&build->hash_lock);
     pthread_cond_destroy(&build->changed);
 }
 
@@ -324,6 +325,7 @@ void build_init(struct build *build, const struct build_request *request)
                             .pool = pool_new(jobs)};
     pthread_mutex_init(&build->lock, NULL);
     pthread_mutex_init(&build->sources_lock, NULL);
+    pthread_mutex_init(&build->hash_lock, NULL);
     pthread_cond_init(&build->changed, NULL);
 }
 

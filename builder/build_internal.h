@@ -63,6 +63,7 @@ struct build {
     struct opened_context *contexts;
     struct source_image *images;
     pthread_mutex_t sources_lock; /* while contexts and images are opened */
+    pthread_mutex_t hash_lock;    /* while a stage hashes ahead */
 };
 
 /* Readies BUILD for REQUEST, which is borrowed; build_release() frees what it holds. */

@@ -7,6 +7,7 @@
 #include "base/cancel.h"
 #include "base/memory.h"
 #include "base/path.h"
+#include "builder/hash_ahead.h"
 #include "builder/missing.h"
 #include "builder/planning.h"
 #include "builder/sources.h"
@@ -245,7 +246,11 @@ static int run_all(struct stage *stage, struct error *err)
 {
     const struct dockerfile *df = stage->build->df;
     stage->steps = count_steps(stage);
-    if (start_from(stage, err) != 0 || run_triggers(stage, err) != 0) {
+    if (start_from(stage, err) != 0) {
+        return -1;
+    }
+    hash_ahead_start(stage);
+    if (run_triggers(stage, err) != 0) {
         return -1;
     }
     for (size_t i = stage->plan->first; i < stage->plan->end; i++) {
@@ -262,6 +267,7 @@ void *stage_run(void *arg)
     struct build *build = stage->build;
     struct error err = {0};
     int r = run_all(stage, &err);
+    hash_ahead_wait(stage);
     if (r != 0) {
         build_fail(build, &err);
     }

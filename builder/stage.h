@@ -23,7 +23,9 @@ struct stage {
     const struct plan_stage *plan;
     enum stage_status status; /* under build->lock */
     pthread_t thread;
-    bool started; /* the thread is to be joined */
+    bool started;          /* the thread is to be joined */
+    pthread_t hash_thread; /* builder/hash_ahead.h */
+    bool hashing;          /* that thread is to be joined */
 
     pthread_mutex_t stack_lock; /* once the stage is done, others read its stack */
     struct stack stack;

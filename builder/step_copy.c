@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/path.h"
+#include "builder/hash_ahead.h"
 #include "builder/missing.h"
 #include "builder/step_copy_internal.h"
 #include "oci/config.h"
@@ -293,6 +294,7 @@ static int make_key(struct copy_step *c, struct step_key **out, struct error *er
     step_key_data(key, "--chmod", &c->chmod, sizeof c->chmod);
     step_key_data(key, "--parents", &c->plan.parents, sizeof c->plan.parents);
     step_key_data(key, "--link", &c->link, sizeof c->link);
+    hash_ahead_wait(c->stage);
     for (size_t i = 0; i < c->items_len; i++) {
         if (key_item(c, &c->items[i], key, err) != 0) {
             return -1;

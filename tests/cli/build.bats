@@ -131,6 +131,31 @@ END
         python3 -c 'import json, sys; print(json.load(sys.stdin)["layers"][0]["digest"])')" "$layer"
 }
 
+@test "build: whether the base is new to the store or known makes no difference" {
+    local cold
+    mkdir -p app/src/deep && seq 1 3000 >app/src/deep/numbers && echo a >app/a && ln app/a app/src/same && echo no >app/secret
+    echo secret >app/.dockerignore
+    context app <<'END'
+FROM conformance/busybox:1
+WORKDIR /app
+COPY a src/ ./
+COPY . all/
+COPY --exclude=deep src deep
+END
+    run slipway build --offline app
+    failed_with 4
+    run slipway build app
+    succeeded
+    cold=$(tail -n 1 <<<"$output")
+    run slipway build --no-cache app
+    equal "$(tail -n 1 <<<"$output")" "$cold"
+    rm -rf "$SLIPWAY_HOME"
+    echo 'COPY secret /' >>app/Dockerfile
+    run slipway build app
+    failed_with 1
+    says 'COPY secret: not in the build context'
+}
+
 @test "build: -o type=oci writes a tar that skopeo reads, and a folder with tar=false" {
     site_context app
     slipway build -o type=oci,dest=image.tar app
