@@ -12,58 +12,48 @@
 
 enum { WARNINGS_SHOWN = 5 };
 
-static void take_config(const json_t *config, struct strlist *env_out, bool *shell_out)
+static void take_config(const json_t *config, struct lint_base *out)
 {
     AUTO(strlist_release) struct strlist shell = {0};
-    config_get_list(config, "Env", env_out);
+    config_get_list(config, "Env", &out->env);
     config_get_list(config, "Shell", &shell);
-    *shell_out = shell.len > 0;
+    config_platform(config, &out->platform);
+    out->shell = shell.len > 0;
 }
 
 /* The base's configuration, wherever it is; struct lint_inputs.base. */
-static bool fetch_base(void *ctx, size_t stage, const char *image, struct strlist *env_out,
-                       bool *shell_out)
+static bool fetch_base(void *ctx, size_t stage, const char *image, const struct platform *platform,
+                       struct lint_base *out)
 {
+    (void)stage;
     struct build *build = ctx;
     struct stack stack = {0};
-    struct platform platform = {0};
     struct error ignored = {0};
     AUTO(json_freep) json_t *config = NULL;
-    AUTO(strlist_release) struct strlist named = {0};
-    const struct instruction *from = NULL;
-    for (size_t i = 0, number = 0; i < build->df->len && !from; i++) {
-        bool is_from = build->df->items[i].type == INSTRUCTION_FROM;
-        from = is_from && number == stage ? &build->df->items[i] : NULL;
-        number += is_from;
-    }
-    if (!from || !from->platform || platform_parse(from->platform, &platform, &ignored) != 0) {
-        platform_copy(&build->target_platform, &platform);
-    }
-    int r = source_base_image(build, image, &platform, &stack, &config, &ignored);
-    platform_release(&platform);
-    if (r != 0) {
+    if (source_base_image(build, image, platform, &stack, &config, &ignored) != 0) {
         return false;
     }
     stack_release(&stack);
-    take_config(config, env_out, shell_out);
+    take_config(config, out);
     return true;
 }
 
 /* The base's configuration where the build has met it; struct lint_inputs.base. */
-static bool known_base(void *ctx, size_t stage, const char *image, struct strlist *env_out,
-                       bool *shell_out)
+static bool known_base(void *ctx, size_t stage, const char *image, const struct platform *platform,
+                       struct lint_base *out)
 {
     (void)image;
+    (void)platform;
     const struct build *build = ctx;
     const json_t *config = build->stages[stage].base_config;
     if (config) {
-        take_config(config, env_out, shell_out);
+        take_config(config, out);
     }
     return config != NULL;
 }
 
-typedef bool (*base_fn)(void *ctx, size_t stage, const char *image, struct strlist *env_out,
-                        bool *shell_out);
+typedef bool (*base_fn)(void *ctx, size_t stage, const char *image, const struct platform *platform,
+                        struct lint_base *out);
 
 static int lint_of(struct build *build, base_fn base, bool all_stages, struct lint *out,
                    struct error *err)

@@ -18,11 +18,12 @@ const struct lint_rule *const *lint_rules(size_t *len_out)
     static const struct lint_rule *rules[RULES_MAX]; /* the same in every thread */
     size_t len = 0;
     for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
-        for (size_t j = 0; j < tables[i]->len && len < RULES_MAX - 1; j++) {
+        for (size_t j = 0; j < tables[i]->len && len < RULES_MAX - 2; j++) {
             rules[len++] = &tables[i]->checks[j].rule;
         }
     }
     rules[len++] = &lint_check_undefined_var.rule;
+    rules[len++] = &lint_rule_base_platform;
     *len_out = len;
     return rules;
 }
@@ -43,6 +44,11 @@ static bool is_asked(const struct lint_options *options, const struct lint_rule 
     return rule->experimental
                ? options->experimental_all || strlist_has(&options->experimental, rule->name)
                : !options->skip_all && !strlist_has(&options->skip, rule->name);
+}
+
+bool lint_is_asked(const struct linter *l, const struct lint_rule *rule)
+{
+    return is_asked(&l->own, rule);
 }
 
 struct lint_finding *lint_add(struct linter *l, const struct lint_rule *rule,
@@ -215,25 +221,39 @@ static void begin_stage(struct linter *l, size_t index)
     }
 }
 
+static void release_base(struct lint_base *base)
+{
+    strlist_release(&base->env);
+    platform_release(&base->platform);
+}
+
 void lint_ask_base(struct linter *l)
 {
     struct lint_stage *stage = l->now;
-    AUTO(strlist_release) struct strlist env = {0};
-    bool shell = false;
+    AUTO(release_base) struct lint_base base = {0};
+    AUTO(platform_release) struct platform platform = {0};
     if (stage->base_asked) {
         return;
     }
+    const struct plan_stage *from = &l->plan.stages[stage->base_stage];
+    struct error ignored = {0}; /* the build says what is wrong with it */
+    if (!from->platform || platform_parse(from->platform, &platform, &ignored) != 0) {
+        platform_copy(l->inputs->target_platform, &platform);
+    }
     stage->base_asked = true;
     stage->env_known = l->inputs->base && l->inputs->base(l->inputs->ctx, stage->base_stage,
-                                                          stage->base, &env, &shell);
-    stage->shell_set = stage->shell_set || shell;
+                                                          stage->base, &platform, &base);
+    stage->shell_set = stage->shell_set || base.shell;
     if (!stage->env_known && !strlist_has(&l->out->unknown, stage->base)) {
         strlist_add(&l->out->unknown, stage->base);
+    } else if (stage->env_known) {
+        lint_base_platform(l, from, &platform, &base.platform);
     }
-    for (size_t i = 0; i < env.len; i++) { /* the stage's own come first */
-        AUTO(mem_freep) char *key = mem_strndup(env.items[i], strcspn(env.items[i], "="));
+    for (size_t i = 0; i < base.env.len; i++) { /* the stage's own come first */
+        const char *pair = base.env.items[i];
+        AUTO(mem_freep) char *key = mem_strndup(pair, strcspn(pair, "="));
         if (!strlist_env_get(&stage->env, key)) {
-            strlist_add(&stage->env, env.items[i]);
+            strlist_add(&stage->env, pair);
         }
     }
 }
@@ -308,6 +328,10 @@ static int ask_stage(struct linter *l, size_t index, struct error *err)
 {
     const struct plan_stage *plan = &l->plan.stages[index];
     begin_stage(l, index);
+    turn_to(l, (size_t)(plan->from - l->df->items));
+    if (lint_is_asked(l, &lint_rule_base_platform)) {
+        lint_ask_base(l);
+    }
     for (size_t i = plan->first; i < plan->end; i++) {
         const struct instruction *in = turn_to(l, i);
         if (lint_words(l, in, err) != 0) {

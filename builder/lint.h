@@ -25,7 +25,7 @@
 struct lint_rule {
     const char *name;
     const char *description; /* what the rule wants, in general */
-    const char *page;        /* last part of the address below LINT_PAGES */
+    const char *page;        /* last part of the address below LINT_PAGES; "": docker has none */
     bool experimental;
 };
 #define LINT_PAGES "https://docs.docker.com/go/dockerfile/rule/"
@@ -44,7 +44,14 @@ struct lint {
     struct lint_finding *items; /* by line */
     size_t len;
     bool error;             /* the findings are to be errors (error=true) */
-    struct strlist unknown; /* bases whose variables could not be had: names of images */
+    struct strlist unknown; /* bases that could not be had: names of images */
+};
+
+/* What a base image brings. */
+struct lint_base {
+    struct strlist env; /* KEY=VALUE */
+    bool shell;         /* it has a SHELL */
+    struct platform platform;
 };
 
 /* What the Dockerfile is judged with. Borrowed. */
@@ -56,10 +63,11 @@ struct lint_inputs {
     const char *target;          /* NULL: the last stage */
     bool all_stages;             /* also those that the target does not need */
     const struct ignore *ignore; /* of the build context; NULL: none */
-    /* The environment that the base image IMAGE brings to a stage, and whether it has a SHELL.
-     * False where the image cannot be had: then nothing is said of variables that it may bring. */
-    bool (*base)(void *ctx, size_t stage, const char *image, struct strlist *env_out,
-                 bool *shell_out);
+    /* What the image IMAGE, asked for PLATFORM, brings to the stage numbered STAGE; OUT's parts are
+     * the caller's. False where the image cannot be had: then nothing is said of variables that it
+     * may bring. */
+    bool (*base)(void *ctx, size_t stage, const char *image, const struct platform *platform,
+                 struct lint_base *out);
     void *ctx;
 };
 

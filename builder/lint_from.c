@@ -99,6 +99,25 @@ static void constant_platform(struct linter *l, const struct lint_rule *rule,
     platform_release(&platform);
 }
 
+const struct lint_rule lint_rule_base_platform = {
+    "InvalidBaseImagePlatform", "Base image platform does not match expected target platform", "",
+    false};
+
+void lint_base_platform(struct linter *l, const struct plan_stage *stage,
+                        const struct platform *expected, const struct platform *actual)
+{
+    if (strcmp(expected->os, actual->os) == 0 &&
+        strcmp(expected->architecture, actual->architecture) == 0) {
+        return;
+    }
+    AUTO(mem_freep) char *wanted = platform_format(expected);
+    AUTO(mem_freep) char *got = platform_format(actual);
+    lint_add(l, &lint_rule_base_platform, stage->from, stage->from->args.items[0],
+             mem_printf("build with --platform %s, or take an image that is for %s", got, wanted),
+             "Base image %s was pulled with platform \"%s\", expected \"%s\" for current build",
+             stage->base, got, wanted);
+}
+
 static const struct lint_check checks[] = {
     {{"UndefinedArgInFrom", "FROM command must use declared ARGs", "undefined-arg-in-from", false},
      undefined_arg,

@@ -86,6 +86,7 @@ extern const struct lint_table lint_checks_syntax;
 extern const struct lint_table lint_checks_from;
 extern const struct lint_table lint_checks_stage;
 extern const struct lint_check lint_check_undefined_var; /* asked by lint_words() */
+extern const struct lint_rule lint_rule_base_platform;   /* asked of bases at a stage's begin */
 
 /* Adds a finding about IN unless RULE is left out; WORD as written is underlined (NULL: the
  * keyword). ADVICE, which may be NULL, is taken over. Returns the finding, borrowed until the next,
@@ -94,8 +95,16 @@ struct lint_finding *lint_add(struct linter *l, const struct lint_rule *rule,
                               const struct instruction *in, const char *word, char *advice,
                               const char *format, ...) __attribute__((format(printf, 6, 7)));
 
-/* Takes over what the base image at hand brings, once; this may need the network. */
+/* Whether RULE is asked of the instruction at hand. */
+bool lint_is_asked(const struct linter *l, const struct lint_rule *rule);
+
+/* Takes over what the base image at hand brings, once, and says where it is for another platform;
+ * this may need the network. */
 void lint_ask_base(struct linter *l);
+
+/* The base of FROM was asked for EXPECTED and is for ACTUAL. */
+void lint_base_platform(struct linter *l, const struct plan_stage *stage,
+                        const struct platform *expected, const struct platform *actual);
 
 /* Expands WORD with the variables at hand; what it lacks is in l->unset. An error of WORD counts
  * only where all variables are known: else the result is "". The result is the caller's. */

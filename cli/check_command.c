@@ -16,6 +16,7 @@ int check_command_run(struct invocation *call, struct build_options *options, bo
 {
     AUTO(session_close) struct session session = {0};
     AUTO(check_result_release) struct check_result result = {0};
+    options->session.hasty = true; /* a base that cannot be read now is only a note */
     if (session_open(&options->session, &session, err) != 0) {
         return -1;
     }

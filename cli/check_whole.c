@@ -250,6 +250,7 @@ int check_whole_run(struct invocation *call, struct build_options *options, bool
     struct build_request *request = &options->request;
     AUTO(whole_release) struct whole whole = {.request = request, .pipeline = PIPELINE_INIT};
     struct stat st;
+    options->session.hasty = true; /* a base that cannot be read now is only a note */
     if (session_open(&options->session, &session, err) != 0) {
         return -1;
     }

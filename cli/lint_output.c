@@ -37,7 +37,8 @@ void lint_print(const struct check_result *result, FILE *out)
         AUTO(buf_release) struct buf name = BUF_INIT(0);
         text_clean(lint->unknown.items[i], strlen(lint->unknown.items[i]), &name);
         fprintf(out,
-                "note: the image '%s' cannot be read, so variables that it may bring were not "
+                "note: the image '%s' cannot be read, so its platform and the variables that it "
+                "may bring were not "
                 "checked\n",
                 buf_text(&name));
     }
@@ -64,11 +65,14 @@ static json_t *location_json(unsigned first, unsigned last)
 
 static json_t *finding_json(const struct lint_finding *f)
 {
-    AUTO(mem_freep) char *url = mem_printf(LINT_PAGES "%s/", f->rule->page);
+    AUTO(mem_freep)
+    char *url = f->rule->page[0] ? mem_printf(LINT_PAGES "%s/", f->rule->page) : NULL;
     json_t *object = json_object();
     json_object_set_new(object, "ruleName", json_string(f->rule->name));
     json_object_set_new(object, "description", json_string(f->rule->description));
-    json_object_set_new(object, "url", json_string(url));
+    if (url) {
+        json_object_set_new(object, "url", json_string(url));
+    }
     json_object_set_new(object, "detail", text_json(f->text));
     json_object_set_new(object, "location", location_json(f->first_line, f->last_line));
     json_object_set_new(object, "line", json_integer(f->line));

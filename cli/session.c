@@ -181,6 +181,9 @@ int session_open(const struct session_options *options, struct session *out, str
     if (read_environment(&patience, err) != 0) {
         return -1;
     }
+    if (options->hasty && patience.retries == 0) {
+        patience.retries = HTTP_NO_RETRIES;
+    }
     enum progress_mode mode = options->quiet ? PROGRESS_QUIET : options->progress;
     export_registry_map(&options->registry_map);
     s.progress = progress_new(mode, STDERR_FILENO);

@@ -22,6 +22,7 @@ struct session_options {
     struct strlist registry_map; /* HOST=MIRROR */
     struct strlist client_certificates;
     int retries; /* as in base/http.h; 0: not given */
+    bool hasty;  /* where they are not given, there are none */
     unsigned retry_delay_ms;
     unsigned timeout_ms; /* the budget of registry/registry.h */
     bool create_repository;

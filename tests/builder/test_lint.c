@@ -30,17 +30,20 @@ struct lint_case {
     bool unknown_base; /* images cannot be read */
 };
 
-/* Images bring BASE_VAR; "shelled" also a SHELL. */
-static bool base_env(void *ctx, size_t stage, const char *image, struct strlist *env_out,
-                     bool *shell_out)
+/* Images bring BASE_VAR; "shelled" also a SHELL; "foreign" is for arm64 whatever is asked for. */
+static bool base_env(void *ctx, size_t stage, const char *image, const struct platform *platform,
+                     struct lint_base *out)
 {
     (void)stage;
+    static char arm64[] = "arm64";
+    static const struct platform there = {.os = linux_os, .architecture = arm64};
     const bool *unknown = ctx;
     if (*unknown) {
         return false;
     }
-    strlist_add(env_out, "BASE_VAR=1");
-    *shell_out = strcmp(image, "shelled") == 0;
+    strlist_add(&out->env, "BASE_VAR=1");
+    out->shell = strcmp(image, "shelled") == 0;
+    platform_copy(strcmp(image, "foreign") == 0 ? &there : platform, &out->platform);
     return true;
 }
 
@@ -157,6 +160,14 @@ static void test_lint__from(void **state)
          "Setting platform to predefined $TARGETPLATFORM in FROM is redundant as this is the "
          "default behavior"},
         {"FROM --platform=${TARGETPLATFORM} a\n", "1 RedundantTargetPlatform\n", NULL},
+        {"FROM foreign\n", "1 InvalidBaseImagePlatform\n",
+         "Base image foreign was pulled with platform \"linux/arm64\", expected \"linux/amd64\" "
+         "for "
+         "current build"},
+        {"ARG P=linux/arm64\nFROM --platform=$P foreign\n", "", NULL},
+        {"ARG B=foreign\nFROM a\nFROM $B\nFROM $B AS c\nFROM c\n",
+         "3 InvalidBaseImagePlatform\n4 InvalidBaseImagePlatform\n", NULL},
+        {"# check=skip=InvalidBaseImagePlatform\nFROM foreign\n", "", NULL},
         {"FROM --platform=linux/arm64 a\n", "1 FromPlatformFlagConstDisallowed\n",
          "FROM --platform flag should not use constant value \"linux/arm64\""},
         {"FROM --platform=linux/arm64 a AS for-arm64\n", "", NULL},
@@ -388,7 +399,7 @@ static void test_lint__rules_have_names_of_their_own(void **state)
     (void)state;
     size_t len = 0;
     const struct lint_rule *const *rules = lint_rules(&len);
-    assert_int_equal(len, 21);
+    assert_int_equal(len, 22);
     for (size_t i = 0; i < len; i++) {
         for (size_t j = i + 1; j < len; j++) {
             assert_string_not_equal(rules[i]->name, rules[j]->name);

@@ -42,6 +42,26 @@ assert [m["platform"]["architecture"] for m in index["manifests"]] == ["amd64", 
     equal "$(cat arm-root/rootfs/mine.txt)" b
 }
 
+@test "platforms: a base for another machine than asked for is a finding, in check and in builds" {
+    context made <<'END'
+FROM scratch
+COPY Dockerfile /
+END
+    slipway build -q --platform linux/s390x -t "$REGISTRY/foreign:1" --push made
+    context app <<END
+FROM $REGISTRY/foreign:1
+COPY Dockerfile /two
+END
+    SLIPWAY_HOME=$PWD/another run slipway check --platform linux/amd64 app
+    failed_with 1
+    says "^app/Dockerfile:1:6: InvalidBaseImagePlatform: Base image $REGISTRY/foreign:1 was pulled with platform \"linux/s390x\", expected \"linux/amd64\" for current build\$"
+    SLIPWAY_HOME=$PWD/another run slipway build --platform linux/amd64 app
+    succeeded
+    says 'Dockerfile:1.*InvalidBaseImagePlatform: Base image'
+    run slipway check --platform linux/s390x app
+    succeeded
+}
+
 @test "platforms: a RUN for a machine that this one is not ends before anything is built" {
     [ ! -e /proc/sys/fs/binfmt_misc/qemu-s390x ] || skip "this machine runs s390x"
     context app <<'END'
