@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 
@@ -24,6 +25,7 @@ struct pool {
     size_t len;
     pthread_t *threads;
     unsigned size;
+    unsigned running; /* threads that could be started */
     bool started;
     bool ending;
 };
@@ -38,7 +40,8 @@ unsigned cpu_count(void)
     return n > 0 ? (unsigned)n : 1;
 }
 
-void thread_start(pthread_t *thread_out, void *(*fn)(void *arg), void *arg)
+/* Returns 0 or what pthread_create() said. */
+static int try_thread(pthread_t *thread_out, void *(*fn)(void *arg), void *arg)
 {
     sigset_t all;
     sigset_t old;
@@ -46,7 +49,16 @@ void thread_start(pthread_t *thread_out, void *(*fn)(void *arg), void *arg)
     pthread_sigmask(SIG_SETMASK, &all, &old);
     int failed = pthread_create(thread_out, NULL, fn, arg);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (failed) {
+    return failed;
+}
+
+void thread_start(pthread_t *thread_out, void *(*fn)(void *arg), void *arg)
+{
+    static const char text[] = "slipway: no thread can be started: the limit of processes "
+                               "(ulimit -u, pids of the cgroup) or of memory is reached\n";
+    if (try_thread(thread_out, fn, arg) != 0) {
+        ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
+        (void)ignored;
         abort();
     }
 }
@@ -97,17 +109,28 @@ static void *worker(void *arg)
     return NULL;
 }
 
+/* Fewer threads than wanted are slower, none at all means that the callers do the work. */
+static void start_threads(struct pool *pool)
+{
+    pool->started = true;
+    while (pool->running < pool->size &&
+           try_thread(&pool->threads[pool->running], worker, pool) == 0) {
+        pool->running++;
+    }
+}
+
 void pool_submit(struct pool *pool, struct pool_group *group, void (*fn)(void *arg), void *arg)
 {
     pthread_mutex_lock(&pool->lock);
     if (!pool->started) {
-        pool->started = true;
-        for (unsigned i = 0; i < pool->size; i++) {
-            thread_start(&pool->threads[i], worker, pool);
-        }
+        start_threads(pool);
     }
     while (pool->len == pool->cap) {
-        pthread_cond_wait(&pool->space, &pool->lock);
+        if (pool->running == 0) {
+            run_one(pool);
+        } else {
+            pthread_cond_wait(&pool->space, &pool->lock);
+        }
     }
     pool->queue[(pool->head + pool->len) % pool->cap] = (struct task){fn, arg, group};
     pool->len++;
@@ -144,8 +167,11 @@ void pool_free(struct pool *pool)
     pthread_mutex_lock(&pool->lock);
     pool->ending = true;
     pthread_cond_broadcast(&pool->work);
+    while (pool->running == 0 && pool->len > 0) {
+        run_one(pool);
+    }
     pthread_mutex_unlock(&pool->lock);
-    for (unsigned i = 0; pool->started && i < pool->size; i++) {
+    for (unsigned i = 0; i < pool->running; i++) {
         pthread_join(pool->threads[i], NULL);
     }
     pthread_mutex_destroy(&pool->lock);

@@ -28,7 +28,8 @@ struct pool_group {
         0                                                                                          \
     }
 
-/* A pool of THREADS threads (0: one per available core). Never fails. */
+/* A pool of THREADS threads (0: one per available core). Never fails: where the system starts fewer
+ * threads, the callers work too. */
 struct pool *pool_new(unsigned threads);
 
 /* Ends the threads after the queued tasks are done. NULL is fine. */
@@ -47,7 +48,7 @@ void pool_submit(struct pool *pool, struct pool_group *group, void (*fn)(void *a
 void pool_wait(struct pool *pool, struct pool_group *group);
 
 /* Starts a thread with all signals blocked that runs FN(ARG); join it with pthread_join. A failure
- * ends the process, as for memory. */
+ * is told on standard error and ends the process, as for memory. */
 void thread_start(pthread_t *thread_out, void *(*fn)(void *arg), void *arg);
 
 /* Cores this process may run on, at least 1. */

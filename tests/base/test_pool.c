@@ -80,12 +80,38 @@ static void test_pool__tasks_may_wait_for_tasks(void **state)
     alarm(0);
 }
 
+/* Where no thread can be started (limits of a container), the callers do the work. */
+static void test_pool__works_without_threads(void **state)
+{
+    (void)state;
+    pthread_attr_t attr;
+    pthread_attr_t usual;
+    assert_int_equal(pthread_getattr_default_np(&usual), 0);
+    pthread_attr_init(&attr);
+    assert_int_equal(pthread_attr_setstacksize(&attr, (size_t)1 << 50), 0);
+    assert_int_equal(pthread_setattr_default_np(&attr), 0);
+    alarm(20);
+    int count = 0;
+    struct pool *pool = pool_new(2);
+    struct pool_group group = POOL_GROUP_INIT;
+    for (int k = 0; k < 100; k++) {
+        pool_submit(pool, k % 2 ? &group : NULL, count_up, &count);
+    }
+    pool_wait(pool, &group);
+    pool_submit(pool, NULL, count_up, &count);
+    pool_free(pool);
+    alarm(0);
+    assert_int_equal(pthread_setattr_default_np(&usual), 0);
+    assert_int_equal(count, 101);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pool__every_task_runs_once),
         cmocka_unit_test(test_pool__freeing_finishes_what_is_queued),
         cmocka_unit_test(test_pool__tasks_may_wait_for_tasks),
+        cmocka_unit_test(test_pool__works_without_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
