@@ -135,18 +135,30 @@ static int parse_into(struct output *o, const char *text, struct error *err)
     return check_output(o, err);
 }
 
+static bool is_stdout(const struct output *o)
+{
+    return o->dest && strcmp(o->dest, "-") == 0;
+}
+
 int output_parse(struct output_list *list, const char *text, struct error *err)
 {
+    bool taken = output_uses_stdout(list);
     list->items = mem_realloc(list->items, list->len + 1, sizeof *list->items);
     struct output *o = &list->items[list->len++];
     *o = (struct output){.tar = true};
-    return parse_into(o, text, err);
+    if (parse_into(o, text, err) != 0) {
+        return -1;
+    }
+    if (taken && is_stdout(o)) {
+        return error_set(err, ERR_USAGE, "only one can go to standard output");
+    }
+    return 0;
 }
 
 bool output_uses_stdout(const struct output_list *list)
 {
     for (size_t i = 0; i < list->len; i++) {
-        if (list->items[i].dest && strcmp(list->items[i].dest, "-") == 0) {
+        if (is_stdout(&list->items[i])) {
             return true;
         }
     }

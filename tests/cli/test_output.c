@@ -89,12 +89,25 @@ static void test_output__what_cannot_be_is_an_error(void **state)
     }
 }
 
+static void test_output__one_of_them_goes_to_standard_output(void **state)
+{
+    (void)state;
+    AUTO(output_list_release) struct output_list list = {0};
+    struct error err = {0};
+    assert_int_equal(output_parse(&list, "type=oci", &err), 0);
+    assert_int_equal(output_parse(&list, "type=oci,dest=a", &err), 0);
+    assert_int_equal(output_parse(&list, "-", &err), -1);
+    assert_int_equal(err.code, ERR_USAGE);
+    assert_non_null(strstr(err.text, "only one"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_output__forms_of_docker),
         cmocka_unit_test(test_output__names_may_be_several_in_a_quoted_field),
         cmocka_unit_test(test_output__what_cannot_be_is_an_error),
+        cmocka_unit_test(test_output__one_of_them_goes_to_standard_output),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
