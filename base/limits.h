@@ -30,5 +30,8 @@
 #define LIMIT_HTTP_HEADER_BYTES (256 * KIB)
 #define LIMIT_BLOB_BYTES ((uint64_t)1 << 40) /* one blob */
 #define LIMIT_SUBMODULE_DEPTH 10
+#define LIMIT_JOBS 1024                 /* threads that share one build's work */
+#define LIMIT_OPEN_FILES 65536          /* as many as we ask the kernel for */
+#define LIMIT_EXPOSED ((size_t)1 << 20) /* ports that one stage names, with repetitions */
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/memory.h"
 #include "builder/expose.h"
 #include "builder/stage.h"
@@ -118,6 +119,11 @@ static int add_ports(struct stage *stage, const char *word, struct error *err)
     struct exposed port = {0};
     if (expose_parse(word, &port, err) != 0) {
         return -1;
+    }
+    stage->exposed += port.last - port.first + 1;
+    if (stage->exposed > LIMIT_EXPOSED) {
+        return error_set(err, ERR_USAGE, "EXPOSE %s: a stage names at most %zu ports", word,
+                         LIMIT_EXPOSED);
     }
     for (unsigned i = port.first; i <= port.last; i++) {
         AUTO(mem_freep) char *name = mem_printf("%u/%s", i, port.protocol);

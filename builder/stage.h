@@ -37,6 +37,7 @@ struct stage {
     struct strlist shell; /* SHELL, or the default */
     char *workdir;        /* absolute */
     bool cmd_set;         /* this Dockerfile set CMD */
+    size_t exposed;       /* ports that its EXPOSE named */
     bool on_target;       /* its layers are the result's */
     bool no_cache;        /* --no-cache, or its name is in --no-cache-filter */
     size_t step, steps;   /* for the display: done and in all */

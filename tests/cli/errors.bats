@@ -137,6 +137,7 @@ refused() { # STATUS MESSAGE UNDERLINED LINE...
 @test "errors: the word that is wrong is underlined" {
     refused 2 'ENV ${D:?needed}: D: needed' '${D:?needed}' 'ENV A=$D B=${D:?needed}'
     refused 2 'EXPOSE 99999: not a port between 0 and 65535' 99999 'EXPOSE 80 99999 90'
+    refused 2 'EXPOSE 1-65535: a stage names at most 1048576 ports' 1-65535 "EXPOSE$(printf ' 1-65535%.0s' $(seq 20))"
     refused 2 'STOPSIGNAL SIGFOO: no such signal' SIGFOO 'STOPSIGNAL SIGFOO'
     refused 2 "COPY --chmod: mode '799': '9' is no octal digit" --chmod=799 'COPY --chmod=799 . /'
     refused 2 "COPY --exclude: bad pattern '[': '[' without ']'" '--exclude=[' 'COPY --exclude=a --exclude=[ . /'
