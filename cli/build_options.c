@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/memory.h"
 #include "cli/build_values.h"
 #include "cli/cache_values.h"
@@ -55,6 +56,11 @@ static int parse_level(void *member, const char *value, struct error *err)
     }
     *(int *)member = (int)level;
     return 0;
+}
+
+static int parse_jobs(void *member, const char *value, struct error *err)
+{
+    return options_number(value, LIMIT_JOBS, (unsigned *)member, err);
 }
 
 static const struct option_spec specs[] = {
@@ -149,8 +155,7 @@ static const struct option_spec specs[] = {
     {.name = "jobs",
      .argument = "N",
      .help = "threads (one per core)",
-     .kind = OPTION_NUMBER,
-     AT(request.jobs)},
+     CALL(parse_jobs, request.jobs)},
     {.name = "context", .letter = 'c', .argument = "CONTEXT", TEXT(context)},
     NOT_YET("attest", "an attestation"),
     NOT_YET("sbom", "a list of the image's software"),

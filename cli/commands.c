@@ -85,12 +85,15 @@ static int unknown_command(const char *name, struct error *err)
                 "no command '%s': slipway builds and ships images, it runs no containers", name);
         }
     }
+    static const char *const options[] = {"--help", "--version"};
     const char *names[ARRAY_LEN(commands)];
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         names[i] = commands[i].name;
     }
-    const char *near = nearest_name(name, names, ARRAY_LEN(commands));
-    const char *what = name[0] == '-' ? "option" : "command";
+    bool option = name[0] == '-';
+    const char *near = option ? nearest_name(name, options, ARRAY_LEN(options))
+                              : nearest_name(name, names, ARRAY_LEN(commands));
+    const char *what = option ? "option" : "command";
     if (near) {
         return error_set(err, ERR_USAGE, "no %s '%s', did you mean '%s'?", what, name, near);
     }

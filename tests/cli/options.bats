@@ -22,6 +22,7 @@ refuses() { # PATTERN ARGUMENT...
 
 @test "options: an unknown command names the nearest" {
     refuses "no command 'biuld', did you mean 'build'\\?" biuld .
+    refuses "no option '--hlep', did you mean '--help'\\?" --hlep
     refuses "no command 'frobnicate', see 'slipway --help'" frobnicate
     refuses "no command 'run': .*runs no containers" run x
     refuses "no option '--versoin'" --versoin
@@ -72,6 +73,7 @@ refuses() { # PATTERN ARGUMENT...
     refuses 'tag: .*digest' build -t "a@sha256:$(printf '%064d' 0)" app
     refuses "output: no type 'ocy'" build -o type=ocy,dest=x app
     refuses 'jobs: ' build --jobs many app
+    refuses 'jobs: .*1024' build --jobs 1000000 app
     refuses 'retry: ' build --retry -1 app
     refuses 'retry-delay: .*no time' build --retry-delay soon app
     refuses 'timeout: .*no time' build --timeout 0 app
