@@ -47,12 +47,13 @@ static void run_release(struct run *run)
     buf_release(&run->tail);
 }
 
-/* Puts the descriptors at 3 and above first, so that none is overwritten before it was copied. */
+/* Puts copies above the places that are filled first, so that none is overwritten before it was
+ * copied (and not further up: few descriptors may be allowed). */
 static int add_descriptors(posix_spawn_file_actions_t *actions, const int *fds, size_t len,
                            int *copies, struct error *err)
 {
     for (size_t i = 0; i < len; i++) {
-        copies[i] = fds[i] < 0 ? -1 : fcntl(fds[i], F_DUPFD_CLOEXEC, 64);
+        copies[i] = fds[i] < 0 ? -1 : fcntl(fds[i], F_DUPFD_CLOEXEC, SANDBOX_FDS);
         if (fds[i] >= 0 && copies[i] < 0) {
             return error_errno(err, ERR_ISOLATION, "start the sandbox");
         }

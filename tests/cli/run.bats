@@ -240,3 +240,13 @@ END
     says 'is corrupt: its bytes have the digest'
     equal "$(find "$SLIPWAY_HOME/tmp" "$SLIPWAY_HOME/unpacked" -mindepth 1 2>/dev/null)" ""
 }
+
+@test "RUN: works with 64 open files, and as many stages at once as the hard limit lets" {
+    printf 'FROM conformance/busybox:1 AS s%d\nRUN echo %d >/f\n' $(for i in $(seq 60); do echo "$i $i"; done) | context app
+    run bash -c "ulimit -n 64; '$SLIPWAY' build -q --target s1 app"
+    succeeded
+    printf 'FROM scratch\n' >>app/Dockerfile
+    printf 'COPY --from=s%d /f /f%d\n' $(for i in $(seq 60); do echo "$i $i"; done) >>app/Dockerfile
+    run bash -c "ulimit -Sn 200; '$SLIPWAY' build -q app"
+    succeeded
+}
