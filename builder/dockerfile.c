@@ -64,9 +64,15 @@ static void finish_trigger(const struct reader *r, size_t rest, struct instructi
     struct reader inner = *r;
     inner.start = rest;
     enum instruction_type type = INSTRUCTION_RUN;
-    struct error ignored = {0};
-    if (!instruction_find(trigger->keyword, &type) ||
-        instruction_check(&inner, rest, trigger, &ignored) != 0) {
+    struct error fault = {0};
+    if (!instruction_find(trigger->keyword, &type)) {
+        unknown_keyword(&inner, trigger, &fault);
+    } else {
+        instruction_check(&inner, rest, trigger, &fault);
+    }
+    if (fault.code != ERR_NONE) {
+        in->trigger_fault = mem_alloc(sizeof fault);
+        *in->trigger_fault = fault;
         free_trigger(in);
         return;
     }
@@ -202,7 +208,6 @@ int dockerfile_parse_trigger(const char *text, const char *file, unsigned line,
     if (result != 0) {
         /* The place is the FROM's, as the text stands in no file. */
         err->line = 0;
-        error_wrap(err, "ONBUILD trigger '%.200s'", text);
         return error_locate(err, file, line, 0, 0);
     }
     df->items[0].line = df->items[0].end_line = line;

@@ -109,6 +109,7 @@ struct instruction {
     char *trigger_text;          /* ONBUILD: what docker stores in the image's config */
     struct instruction *trigger; /* ONBUILD: the instruction to come; NULL where it will be refused
                                     when triggered, as BuildKit does it then */
+    struct error *trigger_fault; /* why, and where in the file; NULL: nothing is wrong */
 };
 
 /* A parser directive that was given; value NULL: was not. */

@@ -427,6 +427,7 @@ void instruction_release(struct instruction *in)
     free(in->as_keyword);
     free(in->platform);
     free(in->trigger_text);
+    free(in->trigger_fault);
     if (in->trigger) {
         instruction_release(in->trigger);
         free(in->trigger);

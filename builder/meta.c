@@ -303,6 +303,11 @@ static int onbuild(struct stage *stage, const struct instruction *in, struct err
     if (check_text(stage, in, in->trigger_text, in->trigger_text, err) != 0) {
         return -1;
     }
+    if (in->trigger_fault) {
+        event_warning(stage->build->events, stage->build->df->file, in->trigger_fault->line,
+                      "ONBUILD: %s; builds that start from this image will fail",
+                      in->trigger_fault->text);
+    }
     config_get_list(stage->config, "OnBuild", &triggers);
     strlist_add(&triggers, in->trigger_text);
     config_set_list(stage->config, "OnBuild", &triggers);

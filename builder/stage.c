@@ -207,6 +207,63 @@ static int one_instruction(struct stage *stage, const struct instruction *in, st
     return 0;
 }
 
+/* The ONBUILD of this file behind the trigger TEXT; NULL: it is an image's. */
+static const struct instruction *find_onbuild(const struct stage *stage, const char *text)
+{
+    const struct plan *plan = &stage->build->plan;
+    const struct plan_stage *parent =
+        stage->plan->parent >= 0 ? &plan->stages[stage->plan->parent] : NULL;
+    for (size_t i = parent ? parent->first : 0; parent && i < parent->end; i++) {
+        const struct instruction *in = &stage->build->df->items[i];
+        if (in->type == INSTRUCTION_ONBUILD && strcmp(in->trigger_text, text) == 0) {
+            return in;
+        }
+    }
+    return NULL;
+}
+
+/* Says of the trigger IN that it stands where ONBUILD has it. */
+static void place_trigger(struct instruction *in, const struct instruction *onbuild)
+{
+    const struct instruction *written = onbuild->trigger;
+    if (!written || written->flags_len != in->flags_len) {
+        return;
+    }
+    in->line = written->line;
+    in->column = written->column;
+    in->end_line = written->end_line;
+    for (size_t i = 0; i < in->flags_len; i++) {
+        in->flags[i].line = written->flags[i].line;
+        in->flags[i].column = written->flags[i].column;
+        in->flags[i].width = written->flags[i].width;
+    }
+}
+
+/* Where a trigger comes from, and what it is. ONBUILD is of this file, or NULL: then the place is
+ * the base's in FROM. */
+static int trigger_failed(struct stage *stage, const char *text, const struct instruction *onbuild,
+                          struct error *err)
+{
+    const struct instruction *from = stage->plan->from;
+    if (onbuild && onbuild->trigger_fault) {
+        *err = *onbuild->trigger_fault;
+    } else if (!err->column) {
+        err->line = 0;
+        if (onbuild) {
+            stage_locate(stage, onbuild, onbuild->args.items[0], err);
+        } else {
+            stage_locate(stage, from, from->args.items[0], err);
+        }
+    }
+    if (onbuild) {
+        return error_wrap(err, "ONBUILD of '%s', triggered by FROM in line %u", stage->plan->base,
+                          from->line);
+    }
+    int first = (int)strcspn(text, "\n");
+    return error_wrap(err, "trigger '%.*s%s' of the base '%s'", first < 200 ? first : 200, text,
+                      first < 200 && !text[first] ? "" : " ...", stage->plan->base);
+}
+
 /* ONBUILD instructions of the base come before the stage's own. */
 static int run_triggers(struct stage *stage, struct error *err)
 {
@@ -217,14 +274,16 @@ static int run_triggers(struct stage *stage, struct error *err)
     const struct instruction *from = stage->plan->from;
     for (size_t i = 0; i < triggers.len; i++) {
         AUTO(dockerfile_freep) struct dockerfile *df = NULL;
-        if (dockerfile_parse_trigger(triggers.items[i], stage->build->df->file, from->line, &df,
-                                     err) != 0) {
-            return error_wrap(err, "ONBUILD of '%s'", stage->plan->base);
+        const char *text = triggers.items[i];
+        const struct instruction *onbuild = find_onbuild(stage, text);
+        if (dockerfile_parse_trigger(text, stage->build->df->file, from->line, &df, err) != 0) {
+            return trigger_failed(stage, text, onbuild, err);
         }
-        for (size_t j = 0; j < df->len; j++) {
-            if (one_instruction(stage, &df->items[j], err) != 0) {
-                return error_wrap(err, "ONBUILD of '%s'", stage->plan->base);
-            }
+        if (onbuild) {
+            place_trigger(&df->items[0], onbuild);
+        }
+        if (one_instruction(stage, &df->items[0], err) != 0) {
+            return trigger_failed(stage, text, onbuild, err);
         }
     }
     return 0;

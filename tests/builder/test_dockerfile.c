@@ -331,7 +331,6 @@ static void test_dockerfile__triggers_from_images(void **state)
         err = (struct error){0};
         assert_int_equal(dockerfile_parse_trigger(bad[i], "Dockerfile", 7, &none, &err), -1);
         assert_int_equal(err.line, 7);
-        assert_non_null(strstr(err.text, "ONBUILD trigger"));
     }
 }
 

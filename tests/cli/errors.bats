@@ -147,3 +147,40 @@ refused() { # STATUS MESSAGE UNDERLINED LINE...
     refused 1 'RUN --mount=type=bind,source=Dockerfiel,target=/x: source Dockerfiel: not in the build context, did you mean Dockerfile?' \
         --mount=type=bind,source=Dockerfiel,target=/x 'RUN --mount=type=bind,source=Dockerfiel,target=/x true'
 }
+
+@test "ONBUILD: what is wrong with a trigger is said where it is written, and again where it is triggered" {
+    context app <<'END'
+FROM scratch AS base
+ONBUILD USER nobody
+ONBUILD   COPY --form=x \
+          a b
+END
+    run slipway build -t triggers:1 app
+    succeeded
+    says 'app/Dockerfile:3: ONBUILD: COPY --form=x: no flag --form, did you mean --from'
+    printf 'FROM base\n' >>app/Dockerfile
+    run slipway build app
+    failed_with 2
+    says "^slipway: app/Dockerfile:3:16: ONBUILD of 'base', triggered by FROM in line 5: COPY --form=x: no flag"
+    sed -i 's/--form=x /  /; s/ a b/ nothere b/' app/Dockerfile
+    run slipway build app
+    failed_with 1
+    says "^slipway: app/Dockerfile:4:11: ONBUILD of 'base', triggered by FROM in line 5: COPY nothere: not in"
+    context other <<'END'
+FROM scratch
+FROM --platform=linux/amd64 triggers:1
+END
+    run slipway build other
+    failed_with 2
+    says "^slipway: other/Dockerfile:2:29: trigger 'COPY --form=x *a b' of the base 'triggers:1': COPY --form=x: no flag"
+    while read -r word; do
+        printf 'FROM scratch\nONBUILD  %s x y\n' "$word" >app/Dockerfile
+        run slipway build app
+        failed_with 2
+        says "^slipway: app/Dockerfile:2:10: ONBUILD $word: $word cannot be a trigger"
+    done <<'END'
+FROM
+ONBUILD
+MAINTAINER
+END
+}
