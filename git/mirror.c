@@ -64,16 +64,20 @@ static int peel(git_repository *repo, const git_oid *id, git_oid *commit_out)
     return result;
 }
 
-/* A commit id, short or whole, in REPO. */
-static bool find_commit(git_repository *repo, const char *hex, struct git_mirror *out)
+/* A commit id, short or whole, in REPO. *BROKEN_OUT: a whole one is there and cannot be read. */
+static bool find_commit(git_repository *repo, const char *hex, struct git_mirror *out,
+                        bool *broken_out)
 {
     git_oid id;
     AUTO(git_object_freep) git_object *object = NULL;
-    if (git_oid_fromstrn(&id, hex, strlen(hex)) ||
-        git_object_lookup_prefix(&object, repo, &id, strlen(hex), GIT_OBJECT_COMMIT)) {
+    *broken_out = false;
+    if (git_oid_fromstrn(&id, hex, strlen(hex))) {
         return false;
     }
-    if (peel(repo, git_object_id(object), &out->commit)) {
+    int result = git_object_lookup_prefix(&object, repo, &id, strlen(hex), GIT_OBJECT_COMMIT);
+    bool found = result == 0;
+    if (!found || peel(repo, git_object_id(object), &out->commit)) {
+        *broken_out = ref_is_commit_id(hex) && (found || result != GIT_ENOTFOUND);
         return false;
     }
     out->object = out->commit;
@@ -113,8 +117,11 @@ static int resolve(git_repository *repo, const struct git_url *url, struct git_m
 {
     const char *want = url->ref;
     *broken_out = false;
-    if (want && ref_is_commit_id(want) && find_commit(repo, want, out)) {
+    if (want && ref_is_commit_id(want) && find_commit(repo, want, out, broken_out)) {
         return 0;
+    }
+    if (*broken_out) {
+        return git_fault(err, ERR_STORE, "read %s of %s", want, url->display);
     }
     AUTO(ref_list_release) struct ref_list refs = {0};
     if (ref_list_read(&refs, repo, err)) {
@@ -122,7 +129,7 @@ static int resolve(git_repository *repo, const struct git_url *url, struct git_m
         return -1;
     }
     const struct ref *ref = ref_list_named(&refs, want);
-    if (!ref && want && ref_is_hex(want) && find_commit(repo, want, out)) {
+    if (!ref && want && ref_is_hex(want) && find_commit(repo, want, out, broken_out)) {
         return 0;
     }
     if (!ref && want) {
@@ -298,7 +305,7 @@ static int open_as_is(const struct site *site, bool offline, struct git_mirror *
     }
     bool broken;
     if (offline ? resolve(repo, site->url, out, &broken, err) != 0
-                : !find_commit(repo, site->url->ref, out)) {
+                : !find_commit(repo, site->url->ref, out, &broken)) {
         return offline ? error_wrap(err, "offline") : 1;
     }
     struct event event = {

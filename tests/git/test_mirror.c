@@ -190,6 +190,25 @@ static void test_mirror__a_broken_mirror_is_made_anew(void **state)
     }
 }
 
+/* The server is not asked for a whole commit id that is there: what cannot be read is seen so. */
+static void test_mirror__a_damaged_commit_is_fetched_anew(void **state)
+{
+    struct world *w = *state;
+    world_app(w);
+    world_serve(w, NULL);
+    AUTO(mem_freep) char *id = world_capture(w, "git -C app rev-parse main");
+    AUTO(mem_freep) char *path = mem_printf("app.git#%s", id);
+    AUTO(mem_freep) char *url = http_url(w, path);
+    AUTO(git_source_release) struct git_source source = {0};
+    world_source(w, url, &source);
+    git_source_release(&source);
+    shell(w, "rm -rf $W/store/records; for p in $W/store/git/*/objects/pack/*.pack; do chmod 644 "
+             "$p; dd if=/dev/zero of=$p bs=1 seek=12 count=400 conv=notrunc status=none; done");
+    AUTO(git_source_release) struct git_source again = {0};
+    world_source(w, url, &again);
+    assert_string_equal(again.commit, id);
+}
+
 static void die_in_the_middle(struct event_sink *sink, const struct event *event)
 {
     (void)sink;
@@ -253,6 +272,8 @@ int main(void)
                                         world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_mirror__rewritten_history_and_renamed_branches,
                                         world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_mirror__a_damaged_commit_is_fetched_anew, world_setup,
+                                        world_teardown),
         cmocka_unit_test_setup_teardown(test_mirror__a_broken_mirror_is_made_anew, world_setup,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(test_mirror__a_kill_in_the_first_fetch_leaves_nothing,
