@@ -237,6 +237,10 @@ int value_ssh(void *member, const char *value, struct error *err)
                          socket);
     }
     *ssh = value;
+    /* Whoever fetches over ssh finds the agent by this name (libssh2 knows no other way). */
+    if (value[len] && setenv("SSH_AUTH_SOCK", socket, 1) != 0) {
+        return error_errno(err, ERR_USAGE, "--ssh");
+    }
     return 0;
 }
 
