@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -187,13 +189,26 @@ static bool key_is_usable(const char *path)
     return !body || strstr(body, "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU") != NULL;
 }
 
+/* An agent that is gone would end libgit2's attempt before any key was tried. */
+static bool agent_listens(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const char *path = getenv("SSH_AUTH_SOCK");
+    if (!path || !*path || strlen(path) >= sizeof address.sun_path) {
+        return false;
+    }
+    memcpy(address.sun_path, path, strlen(path));
+    AUTO(fd_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+}
+
 static int next_ssh_key(struct git_auth *auth, const char *user, git_credential **out)
 {
     static const char *const keys[] = {".ssh/id_ed25519", ".ssh/id_ecdsa", ".ssh/id_rsa"};
-    const char *agent = getenv("SSH_AUTH_SOCK");
+    bool agent = agent_listens();
     if (auth->next == 0) {
         auth->next = 1;
-        if (agent && *agent) {
+        if (agent) {
             return git_credential_ssh_key_from_agent(out, user);
         }
     }
@@ -206,7 +221,7 @@ static int next_ssh_key(struct git_auth *auth, const char *user, git_credential 
     AUTO(mem_freep) char *rsa = home_file(".ssh/id_rsa");
     AUTO(mem_freep)
     char *why = mem_printf("the server took no key of ~/.ssh%s%s",
-                           agent && *agent ? " or the ssh agent" : ", and no ssh agent is running",
+                           agent ? " or the ssh agent" : ", and no ssh agent is running",
                            rsa && key_is_usable(rsa)
                                ? " (RSA keys are used with SHA-1 here, which most servers refuse: "
                                  "make an ed25519 or ecdsa key)"
