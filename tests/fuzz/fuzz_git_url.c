@@ -21,8 +21,10 @@ static void check(const struct git_url *url)
             abort();
         }
     }
-    /* Taken apart again, what is shown gives the same place and no secret. */
-    bool web = url->scheme == GIT_URL_HTTP || url->scheme == GIT_URL_HTTPS;
+    /* Taken apart again, what is shown gives the same place and no secret. A submodule's URL may
+     * have a query, which belongs to the place there and to the ref in a context's URL. */
+    bool web =
+        (url->scheme == GIT_URL_HTTP || url->scheme == GIT_URL_HTTPS) && !strchr(url->fetch, '?');
     struct error err = {0};
     struct git_url again;
     if (web) {
