@@ -7,19 +7,13 @@
 
 #include "base/http_internal.h"
 #include "base/memory.h"
+#include "base/pool.h"
 
 enum {
     DEFAULT_DELAY_MS = 500,
     DEFAULT_TIMEOUT_MS = 30 * 1000,
     DEFAULT_BUDGET_MS = 5 * 60 * 1000,
 };
-
-static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
-
-static void start_curl(void)
-{
-    curl_global_init(CURL_GLOBAL_ALL);
-}
 
 static void share_lock(CURL *easy, curl_lock_data data, curl_lock_access access, void *ctx)
 {
@@ -32,6 +26,23 @@ static void share_unlock(CURL *easy, curl_lock_data data, void *ctx)
 {
     (void)easy;
     pthread_mutex_unlock(&((struct http_client *)ctx)->share_locks[data]);
+}
+
+CURLSH *http_client_share(struct http_client *client)
+{
+    pthread_mutex_lock(&client->lock);
+    CURLSH *share = client->share;
+    if (!share) {
+        share = curl_share_init();
+        curl_share_setopt(share, CURLSHOPT_LOCKFUNC, share_lock);
+        curl_share_setopt(share, CURLSHOPT_UNLOCKFUNC, share_unlock);
+        curl_share_setopt(share, CURLSHOPT_USERDATA, client);
+        curl_share_setopt(share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
+        curl_share_setopt(share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+        client->share = share;
+    }
+    pthread_mutex_unlock(&client->lock);
+    return share;
 }
 
 void http_session_free(struct http_session *session)
@@ -55,12 +66,25 @@ static int read_certificates(struct http_client *client, const struct strlist *e
     return 0;
 }
 
+static void *load_library(void *arg)
+{
+    (void)arg;
+    curl_library();
+    return NULL;
+}
+
+void http_prepare(void)
+{
+    pthread_t thread;
+    thread_start(&thread, load_library, NULL);
+    pthread_detach(thread);
+}
+
 int http_client_open(const struct http_options *options, struct http_client **out,
                      struct error *err)
 {
     static const struct http_options defaults = {0};
     options = options ? options : &defaults;
-    pthread_once(&curl_once, start_curl);
     AUTO(http_client_freep) struct http_client *client = mem_calloc(1, sizeof *client);
     client->user_agent = mem_strdup(options->user_agent ? options->user_agent : "slipway");
     client->retries = options->retries;
@@ -75,12 +99,6 @@ int http_client_open(const struct http_options *options, struct http_client **ou
     for (size_t i = 0; i < CURL_LOCK_DATA_LAST; i++) {
         pthread_mutex_init(&client->share_locks[i], NULL);
     }
-    client->share = curl_share_init();
-    curl_share_setopt(client->share, CURLSHOPT_LOCKFUNC, share_lock);
-    curl_share_setopt(client->share, CURLSHOPT_UNLOCKFUNC, share_unlock);
-    curl_share_setopt(client->share, CURLSHOPT_USERDATA, client);
-    curl_share_setopt(client->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
-    curl_share_setopt(client->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
     if (read_certificates(client, options->certificates, false, err) != 0 ||
         read_certificates(client, options->client_certificates, true, err) != 0) {
         return -1;
@@ -99,7 +117,9 @@ void http_client_freep(struct http_client **pointer)
     for (size_t i = 0; i < client->idle_len; i++) {
         http_session_free(client->idle[i]);
     }
-    curl_share_cleanup(client->share);
+    if (client->share) {
+        curl_share_cleanup(client->share);
+    }
     trust_release(&client->trust);
     strlist_release(&client->reached);
     for (size_t i = 0; i < CURL_LOCK_DATA_LAST; i++) {

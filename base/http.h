@@ -53,6 +53,10 @@ struct http_options {
                                 as long as the client lives */
 };
 
+/* Begins to load what the first request will need, in the background: worth while where one is sure
+ * to come. Nothing breaks without it. */
+void http_prepare(void);
+
 /* Opens no socket. OPTIONS may be NULL. Reads the certificate files: ERR_USAGE where one is
  * unreadable. */
 int http_client_open(const struct http_options *options, struct http_client **out,

@@ -5,10 +5,10 @@
 #ifndef SLIPWAY_BASE_HTTP_INTERNAL_H
 #define SLIPWAY_BASE_HTTP_INTERNAL_H
 
-#include <curl/curl.h>
 #include <pthread.h>
 #include <stdint.h>
 
+#include "base/curl_library.h"
 #include "base/http.h"
 
 /* A curl handle with its connections; one thread at a time has it. */
@@ -51,12 +51,15 @@ struct http_client {
     const atomic_bool *stop; /* NULL: none */
     struct trust trust;
     struct strlist reached; /* hosts that accepted a connection; behind `lock` */
-    CURLSH *share;
+    CURLSH *share;          /* behind `lock`; NULL until the first request: http_client_share() */
     pthread_mutex_t share_locks[CURL_LOCK_DATA_LAST];
     pthread_mutex_t lock;
     struct http_session *idle[IDLE_SESSIONS];
     size_t idle_len;
 };
+
+/* What its sessions share: names and TLS sessions. */
+CURLSH *http_client_share(struct http_client *client);
 
 /* An idle session, best one that has a connection to URL's host already; else a new one. */
 struct http_session *http_session_take(struct http_client *client, const char *url);

@@ -124,7 +124,7 @@ static int exchange(struct journey *j, struct http_response *response, struct er
         .url = j->url,
         .plain = j->plain,
         .send_authorization = j->redirects == 0 || http_same_origin(j->request->url, j->url),
-        .share = j->client->share,
+        .share = http_client_share(j->client),
         .trust = trust_find(&j->client->trust, j->url),
         .user_agent = j->client->user_agent,
         .timeout_ms = timeout_of(j),

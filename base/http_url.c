@@ -1,8 +1,8 @@
 #include <ctype.h>
-#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/curl_library.h"
 #include "base/http.h"
 #include "base/memory.h"
 

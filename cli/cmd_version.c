@@ -1,5 +1,3 @@
-#include <curl/curl.h>
-#include <git2.h>
 #include <jansson.h>
 #include <libdeflate.h>
 #include <openssl/crypto.h>
@@ -8,10 +6,12 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "base/curl_library.h"
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/version.h"
+#include "git/libgit2.h"
 #include "oci/archive_library.h"
 
 static const struct option_table table = {

@@ -9,6 +9,7 @@
 #include "base/strlist.h"
 #include "cli/report.h"
 #include "cli/signals.h"
+#include "cli/version.h"
 
 /* Sorted by name. */
 static const struct command commands[] = {
@@ -58,7 +59,7 @@ void commands_print_help(FILE *out)
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
     }
-    fputs("\n'slipway COMMAND --help' shows a command's options; 'slipway --version' the "
+    fputs("\n'slipway COMMAND --help' shows a command's options; 'slipway version' the "
           "libraries.\n",
           out);
 }
@@ -144,8 +145,12 @@ static int run_words(struct invocation *call, bool docker, struct error *err)
         return 0;
     }
     if (strcmp(args[0], "--version") == 0 || strcmp(args[0], "-v") == 0) {
-        call->args = args + 1;
-        return cmd_version(call, err);
+        if (args[1]) {
+            return error_set(err, ERR_USAGE, "%s takes no argument, and has '%s'", args[0],
+                             args[1]);
+        }
+        printf("slipway %s\n", SLIPWAY_VERSION);
+        return 0;
     }
     const struct command *command = choose(docker, args, &call->args);
     return command ? command->run(call, err) : unknown_command(args[0], err);

@@ -188,6 +188,9 @@ int session_open(const struct session_options *options, struct session *out, str
     export_registry_map(&options->registry_map);
     s.progress = progress_new(mode, STDERR_FILENO);
     s.events = progress_sink(s.progress);
+    if (!options->offline) {
+        http_prepare();
+    }
     if (store_open(NULL, &s.store, err) != 0 || store_hold(s.store, err) != 0) {
         return -1;
     }

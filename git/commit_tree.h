@@ -9,9 +9,8 @@
 #ifndef SLIPWAY_GIT_COMMIT_TREE_H
 #define SLIPWAY_GIT_COMMIT_TREE_H
 
-#include <git2.h>
-
 #include "base/event.h"
+#include "git/libgit2.h"
 #include "git/url.h"
 #include "oci/folder.h"
 #include "oci/store.h"

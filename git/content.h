@@ -5,8 +5,7 @@
 #ifndef SLIPWAY_GIT_CONTENT_H
 #define SLIPWAY_GIT_CONTENT_H
 
-#include <git2.h>
-
+#include "git/libgit2.h"
 #include "oci/tree.h"
 
 /* A source over REPO's object database, which it holds; NAME (copied) is the repository's URL for

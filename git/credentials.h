@@ -10,10 +10,10 @@
 #ifndef SLIPWAY_GIT_CREDENTIALS_H
 #define SLIPWAY_GIT_CREDENTIALS_H
 
-#include <git2.h>
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "git/libgit2.h"
 #include "git/url.h"
 
 /* The state of one fetch. URL is borrowed. */

@@ -5,9 +5,9 @@
 #ifndef SLIPWAY_GIT_DIGEST_CACHE_H
 #define SLIPWAY_GIT_DIGEST_CACHE_H
 
-#include <git2.h>
 #include <stdbool.h>
 
+#include "git/libgit2.h"
 #include "oci/digest.h"
 #include "oci/store.h"
 

@@ -10,6 +10,7 @@
 #include "git/credentials.h"
 #include "git/library.h"
 #include "git/refs.h"
+#include "git/trust.h"
 
 enum { TRIES = 3, FIRST_PAUSE_MS = 1000, PROGRESS_STEP = 256 * 1024 };
 
@@ -132,6 +133,9 @@ static int find_effective(struct fetch *f, struct error *err)
 
 static int connect_once(struct fetch *f)
 {
+    if (f->effective.scheme == GIT_URL_HTTPS || f->effective.scheme == GIT_URL_HTTP) {
+        git_trust_load();
+    }
     git_fetch_options options;
     git_remote_connect_options connect;
     git_remote_create_options create;

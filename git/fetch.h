@@ -5,10 +5,10 @@
 #ifndef SLIPWAY_GIT_FETCH_H
 #define SLIPWAY_GIT_FETCH_H
 
-#include <git2.h>
 #include <stdbool.h>
 
 #include "base/event.h"
+#include "git/libgit2.h"
 #include "git/url.h"
 
 /* Fetches what URL's ref needs into REPO and sets REPO's refs to the server's (those that vanished

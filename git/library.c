@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/shared_library.h"
+#include "git/trust.h"
 #include "git/url.h"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -14,28 +16,44 @@ static int init_result;
 /* Held while a repository is opened: the check of the owner is a switch of the whole library. */
 static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
 
+static pthread_once_t load_once = PTHREAD_ONCE_INIT;
+static struct git_functions functions;
+static void *library;
+
+/* The name of the ABI that git2.h belongs to. */
+#define LIBRARY_NAME "libgit2.so." LIBGIT2_SOVERSION
+
+static void load(void)
+{
+    library = shared_library_open(LIBRARY_NAME);
+#define GIT_LOAD(NAME)                                                                             \
+    functions.NAME = (__typeof__(functions.NAME))shared_library_symbol(library, "git_" #NAME);
+    GIT_FUNCTIONS(GIT_LOAD)
+#undef GIT_LOAD
+}
+
+const struct git_functions *git_functions(void)
+{
+    pthread_once(&load_once, load);
+    return &functions;
+}
+
 static void init(void)
 {
+    git_functions();
+    git_trust_starting(library);
     init_result = git_libgit2_init();
+    git_trust_started();
     if (init_result < 0) {
         return;
     }
+    git_error_clear();
     git_libgit2_opts(GIT_OPT_ENABLE_STRICT_HASH_VERIFICATION, 0);
     /* What these mean does not touch how objects are read; libgit2 1.5 refuses repositories that
      * name them. */
     static const char *extensions[] = {"worktreeconfig", "partialclone", "preciousobjects",
                                        "relativeworktrees"};
     git_libgit2_opts(GIT_OPT_SET_EXTENSIONS, extensions, ARRAY_LEN(extensions));
-    /* libgit2 verifies with mbedTLS, which knows nothing of the variables that curl and git heed.
-     */
-    static const char *const names[] = {"GIT_SSL_CAINFO", "CURL_CA_BUNDLE", "SSL_CERT_FILE"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        const char *file = getenv(names[i]);
-        if (file && *file) {
-            git_libgit2_opts(GIT_OPT_SET_SSL_CERT_LOCATIONS, file, NULL);
-            return;
-        }
-    }
 }
 
 int git_library_init(struct error *err)
@@ -86,7 +104,9 @@ int git_library_open(const char *path, bool search, bool trusted, git_repository
 #define DEFINE_FREEP(NAME, TYPE, FREE)                                                             \
     void NAME(TYPE **pointer)                                                                      \
     {                                                                                              \
-        FREE(*pointer);                                                                            \
+        if (*pointer) {                                                                            \
+            FREE(*pointer);                                                                        \
+        }                                                                                          \
         *pointer = NULL;                                                                           \
     }
 
@@ -104,5 +124,7 @@ DEFINE_FREEP(git_index_iterator_freep, git_index_iterator, git_index_iterator_fr
 
 void git_buf_disposep(git_buf *buf)
 {
-    git_buf_dispose(buf);
+    if (buf->ptr) {
+        git_buf_dispose(buf);
+    }
 }

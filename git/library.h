@@ -5,10 +5,10 @@
 #ifndef SLIPWAY_GIT_LIBRARY_H
 #define SLIPWAY_GIT_LIBRARY_H
 
-#include <git2.h>
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "git/libgit2.h"
 
 /* Initialises libgit2 once; safe from any thread. */
 int git_library_init(struct error *err);

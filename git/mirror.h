@@ -13,9 +13,8 @@
 #ifndef SLIPWAY_GIT_MIRROR_H
 #define SLIPWAY_GIT_MIRROR_H
 
-#include <git2.h>
-
 #include "base/event.h"
+#include "git/libgit2.h"
 #include "git/url.h"
 #include "oci/store.h"
 

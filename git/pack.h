@@ -10,9 +10,8 @@
 #ifndef SLIPWAY_GIT_PACK_H
 #define SLIPWAY_GIT_PACK_H
 
-#include <git2.h>
-
 #include "base/buf.h"
+#include "git/libgit2.h"
 #include "oci/digest.h"
 #include "oci/store.h"
 

@@ -4,10 +4,10 @@
 #ifndef SLIPWAY_GIT_REFS_H
 #define SLIPWAY_GIT_REFS_H
 
-#include <git2.h>
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "git/libgit2.h"
 
 struct ref_list {
     struct ref {

@@ -5,9 +5,8 @@
 #ifndef SLIPWAY_GIT_SUBMODULES_H
 #define SLIPWAY_GIT_SUBMODULES_H
 
-#include <git2.h>
-
 #include "git/commit_tree.h"
+#include "git/libgit2.h"
 #include "git/mirror.h"
 
 /* Every submodule that .gitmodules names. */

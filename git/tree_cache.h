@@ -6,8 +6,7 @@
 #ifndef SLIPWAY_GIT_TREE_CACHE_H
 #define SLIPWAY_GIT_TREE_CACHE_H
 
-#include <git2.h>
-
+#include "git/libgit2.h"
 #include "oci/store.h"
 #include "oci/tree.h"
 

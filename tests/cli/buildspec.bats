@@ -312,9 +312,20 @@ END
     AWS_PROFILE=team run slipway build -o type=local,dest=out3 codecommit::eu-west-1://Shop.1
     local wrong=$status
     show
+    unset GIT_SSL_CAINFO
+    run slipway build codecommit://team@Shop.1
+    local stranger=$status certificate=$output system=0
+    if [ "$(id -u)" = 0 ]; then
+        # shellcheck disable=SC2016
+        run unshare -m sh -c 'mount --bind "$1" /etc/ssl/certs/ca-certificates.crt && "$2" build codecommit://team@Shop.1' sh \
+            "$state/certificate" "$SLIPWAY"
+        system=$status
+        show
+    fi
     "$fixtures/git-server" stop "$state"
-    equal "$first $second $wrong" "0 0 3"
+    equal "$first $second $wrong $stranger $system" "0 0 3 4 0"
     equal "$(cat out/srv/site/index.html)" "<h1>hello</h1>"
+    grep -q certificate <<<"$certificate"
 }
 
 @test "ecr: a clock that is wrong is allowed for" {

@@ -63,12 +63,17 @@ commands=${commands% }
 @test "version: names the libraries" {
     run slipway --version
     succeeded
+    equal "$(grep -cE '^slipway [0-9]+\.[0-9]+' <<<"$output")" "$(wc -l <<<"$output")"
+    # It loads no library that only its list needs.
+    run env LD_DEBUG=files "$SLIPWAY" --version
+    says_not 'libcurl|libgit2|libarchive'
+    run slipway version
+    succeeded
     local library
     for library in '^slipway ' '^libarchive ' '^libcurl ' '^libdeflate ' '^libgit2 ' '^jansson ' '^libseccomp ' '^OpenSSL ' \
         '^zlib ' '^zstd '; do
         says "$library[0-9]+\\.[0-9]+"
     done
-    equal "$(slipway version)" "$output"
 }
 
 @test "docker: called by that name it takes docker's forms" {
