@@ -1,6 +1,7 @@
 #include "base/shared_library.h"
 
 #include <dlfcn.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,7 +13,7 @@ static void __attribute__((noreturn)) missing(const char *words)
     ignored = write(STDERR_FILENO, words, strlen(words));
     ignored = write(STDERR_FILENO, "\n", 1);
     (void)ignored;
-    _exit(127);
+    abort();
 }
 
 void *shared_library_open(const char *name)

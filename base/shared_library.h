@@ -6,7 +6,7 @@
 #define SLIPWAY_BASE_SHARED_LIBRARY_H
 
 /* Loads the library NAME ("libcurl.so.4") for the life of the process. Where it is missing the
- * process ends with the loader's words and status 127, as it does for a library it is linked with.
+ * process ends with the loader's words, as it does for a library it is linked with.
  */
 void *shared_library_open(const char *name);
 
