@@ -301,8 +301,8 @@ static int add_item(struct scan *scan, const struct stat_batch *batch, const str
 {
     const struct stat *st = &item->st;
     struct entry entry;
-    if (item->gone || S_ISSOCK(st->st_mode)) {
-        return 0; /* a socket: nothing that an image could hold */
+    if (item->gone) {
+        return 0;
     }
     set_path(scan, item->dir_path, stat_item_name(batch, item));
     fill_entry(scan, &entry, scan->path.data, st);
@@ -320,6 +320,11 @@ static int add_item(struct scan *scan, const struct stat_batch *batch, const str
         break;
     case S_IFIFO:
         entry.type = ENTRY_FIFO;
+        break;
+    case S_IFSOCK: /* no image can hold one: an empty file in its place, as BuildKit has it */
+        entry.type = ENTRY_FILE;
+        entry.flags |= ENTRY_HAS_DIGEST;
+        digest_of("", 0, &entry.digest);
         break;
     default:
         entry.type = S_ISCHR(st->st_mode) ? ENTRY_CHAR : ENTRY_BLOCK;

@@ -32,7 +32,7 @@ struct folder_options {
 };
 
 /* Scans PATH without following links. Ownership and modes are as on disk, all times
- * ENTRY_TIME_VOLATILE, sockets are skipped. User xattrs and security.capability are read. Hard
+ * ENTRY_TIME_VOLATILE, sockets are empty files. User xattrs and security.capability are read. Hard
  * links inside become ENTRY_HARDLINK. Entries' source reads through openat2 beneath the folder
  * (RESOLVE_NO_SYMLINKS); handle is private. Files that the stat cache knows have ENTRY_HAS_DIGEST.
  * OPTIONS may be NULL. ERR_USAGE where PATH is no folder. */

@@ -104,7 +104,7 @@ static void test_folder__every_kind_of_entry(void **state)
     AUTO(fd_closep) int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(sock, (struct sockaddr *)&address, sizeof address), 0);
     AUTO(tree_unrefp) struct tree *tree = scan(f, NULL);
-    assert_paths(tree, "a b b/file b/link empty pipe");
+    assert_paths(tree, "a b b/file b/link empty pipe socket");
     const struct entry *a = tree_find(tree, "a");
     assert_int_equal(a->type, ENTRY_FILE);
     assert_int_equal(a->mode, 04755);
@@ -113,6 +113,9 @@ static void test_folder__every_kind_of_entry(void **state)
     assert_true(a->flags & ENTRY_TIME_VOLATILE);
     assert_int_equal(tree_find(tree, "empty")->mode, 0700);
     assert_int_equal(tree_find(tree, "pipe")->type, ENTRY_FIFO);
+    assert_int_equal(tree_find(tree, "socket")->type, ENTRY_FILE);
+    assert_int_equal(tree_find(tree, "socket")->size, 0);
+    assert_null(tree_find(tree, "socket")->source);
     assert_string_equal(tree_find(tree, "b/link")->link, "../nowhere");
     AUTO(buf_release) struct buf out = BUF_INIT(0);
     struct error err = {0};
