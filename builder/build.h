@@ -57,7 +57,7 @@ struct build_request {
     size_t secrets_len;
     struct named_context *contexts;
     size_t contexts_len;
-    const char *ssh; /* --ssh default[=SOCKET]; NULL: none */
+    struct strlist ssh; /* agents: ID=SOCKET */
     bool no_cache;
     bool contents; /* the result's layers are needed here, all of them */
     bool push;

@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/path.h"
+#include "builder/agent_proxy.h"
 #include "builder/cache_mount.h"
 #include "builder/missing.h"
 #include "builder/secret_scan.h"
@@ -23,6 +24,7 @@ void run_mounts_release(struct run_mounts *m)
 {
     struct error ignored = {0};
     for (size_t i = 0; i < m->len; i++) {
+        agent_proxy_stop(m->agents[i]);
         run_mount_release(&m->parsed[i]);
         free(m->targets[i]);
         tree_unref(m->sources[i]);
@@ -39,6 +41,7 @@ void run_mounts_release(struct run_mounts *m)
     free(m->targets);
     free(m->sources);
     free(m->secrets);
+    free(m->agents);
     free(m->locks);
     free(m->list);
     strlist_release(&m->env);
@@ -155,6 +158,7 @@ int run_mounts_read(struct stage *stage, const struct instruction *in, struct ru
         m->sources = one_more((void *)m->sources, at, sizeof *m->sources);
         m->secrets = one_more(m->secrets, at, sizeof *m->secrets);
         m->locks = one_more(m->locks, at, sizeof *m->locks);
+        m->agents = one_more((void *)m->agents, at, sizeof *m->agents);
         m->secrets[at].max = SECRET_MAX;
         m->locks[at] = -1;
         m->len++;
@@ -384,26 +388,53 @@ static int prepare_secret(struct run_mounts *m, size_t i, struct error *err)
     return 0;
 }
 
-/* --ssh default[=SOCKET] */
-static const char *ssh_socket(const struct build_request *request, const char *id)
+/* Who may speak to the agent. Only root can give a socket away: elsewhere all that is possible is
+ * to let everybody in the RUN have it who is not root there. */
+static struct agent_owner agent_owner(const struct run_mount *parsed)
 {
-    const char *ssh = request->ssh;
-    size_t len = strlen(id);
-    if (!ssh || strncmp(ssh, id, len) != 0 || (ssh[len] != '\0' && ssh[len] != '=')) {
-        return NULL;
+    struct agent_owner owner = {.uid = parsed->has_uid ? parsed->uid : 0,
+                                .gid = parsed->has_gid ? parsed->gid : 0,
+                                .mode = parsed->has_mode ? parsed->mode & 0777 : 0600};
+    if (geteuid() != 0 && (owner.uid != 0 || owner.gid != 0)) {
+        owner.mode |= (owner.mode >> 6 & 7) | (owner.mode >> 3 & 7);
     }
-    return ssh[len] == '=' ? ssh + len + 1 : getenv("SSH_AUTH_SOCK");
+    return owner;
+}
+
+/* A socket with the owner and mode that are asked for, before the agent's at SOCKET. */
+static int start_proxy(struct run_mounts *m, size_t i, const char *socket, struct error *err)
+{
+    struct store *store = m->stage->build->store;
+    struct agent_owner owner = agent_owner(&m->parsed[i]);
+    AUTO(mem_freep) char *temp = NULL;
+    AUTO(fd_closep) int fd = -1;
+    if (store_temp_dir(store, &temp, err) != 0) {
+        return -1;
+    }
+    strlist_add(&m->temps, temp);
+    if (file_open(store_fd(store), temp, O_PATH | O_DIRECTORY, 0, &fd, err) != 0 ||
+        agent_proxy_start(fd, "agent", socket, &owner, &m->agents[i], err) != 0) {
+        return -1;
+    }
+    strlist_addf(&m->keep, "%s/%s/agent", store_path(store), temp);
+    return 0;
 }
 
 static int prepare_ssh(struct run_mounts *m, size_t i, struct error *err)
 {
     const struct run_mount *parsed = &m->parsed[i];
     const char *id = mount_id(parsed);
-    const char *socket = ssh_socket(m->stage->build->request, id);
-    if (!socket || !socket[0]) {
+    const char *socket = strlist_env_get(&m->stage->build->request->ssh, id);
+    if (!socket) {
         return parsed->required
                    ? error_set(err, ERR_USAGE, "an ssh agent is required; pass --ssh %s=SOCKET", id)
                    : 0;
+    }
+    if (parsed->has_uid || parsed->has_gid || parsed->has_mode) {
+        if (start_proxy(m, i, socket, err) != 0) {
+            return -1;
+        }
+        socket = m->keep.items[m->keep.len - 1];
     }
     struct sandbox_mount *mount = add_mount(m, m->targets[i]);
     mount->type = SANDBOX_BIND;

@@ -24,11 +24,12 @@ struct run_mounts {
 
     struct sandbox_mount *list; /* after run_mounts_prepare() */
     size_t list_len;
-    struct strlist env;   /* KEY=VALUE that mounts bring */
-    struct strlist keep;  /* strings that `list` borrows */
-    struct strlist temps; /* folders to remove, relative to store_fd() */
-    struct buf *secrets;  /* contents, one per mount */
-    int *locks;           /* of cache mounts, one per mount, -1: none */
+    struct strlist env;          /* KEY=VALUE that mounts bring */
+    struct strlist keep;         /* strings that `list` borrows */
+    struct strlist temps;        /* folders to remove, relative to store_fd() */
+    struct buf *secrets;         /* contents, one per mount */
+    struct agent_proxy **agents; /* of ssh mounts, one per mount; NULL: none */
+    int *locks;                  /* of cache mounts, one per mount, -1: none */
 };
 
 /* Reads the --mount flags of the RUN IN. ERR_USAGE with place. The other functions' errors are

@@ -212,8 +212,9 @@ void build_options_release(struct build_options *o)
 {
     struct build_request *r = &o->request;
     struct strlist *const lists[] = {
-        &r->build_args, &r->labels, &r->annotations, &r->add_hosts, &r->no_cache_filter,
-        &r->platforms,  &r->tags,   &r->cache_from,  &r->cache_to,  &o->cache_repo};
+        &r->build_args,      &r->labels,     &r->annotations, &r->add_hosts,
+        &r->no_cache_filter, &r->platforms,  &r->tags,        &r->cache_from,
+        &r->cache_to,        &o->cache_repo, &r->ssh};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         strlist_release(lists[i]);
     }

@@ -215,15 +215,13 @@ int value_tag(void *member, const char *value, struct error *err)
 int value_ssh(void *member, const char *value, struct error *err)
 {
     struct stat st;
-    const char **ssh = member;
+    struct strlist *agents = member;
     const char *agent = getenv("SSH_AUTH_SOCK");
     size_t len = strcspn(value, "=");
     const char *socket = value[len] ? value + len + 1 : agent;
-    if (len == 0 || (*ssh && strcmp(*ssh, value) != 0)) {
-        return error_set(err, ERR_USAGE,
-                         len ? "'%s': only one agent is possible"
-                             : "'%s' is not of the form ID[=SOCKET]",
-                         value);
+    AUTO(mem_freep) char *id = mem_strndup(value, len);
+    if (len == 0) {
+        return error_set(err, ERR_USAGE, "'%s' is not of the form ID[=SOCKET]", value);
     }
     if (!socket || !*socket) {
         return error_set(err, ERR_USAGE, "SSH_AUTH_SOCK names no agent");
@@ -236,9 +234,16 @@ int value_ssh(void *member, const char *value, struct error *err)
                          "'%s' is no agent's socket (give a key to ssh-agent, not to the build)",
                          socket);
     }
-    *ssh = value;
+    const char *given = strlist_env_get(agents, id);
+    if (given) {
+        return strcmp(given, socket) == 0
+                   ? 0
+                   : error_set(err, ERR_USAGE, "the agent '%s' is named twice", id);
+    }
+    strlist_addf(agents, "%s=%s", id, socket);
     /* Whoever fetches over ssh finds the agent by this name (libssh2 knows no other way). */
-    if (value[len] && setenv("SSH_AUTH_SOCK", socket, 1) != 0) {
+    bool for_git = agents->len == 1 || strcmp(id, "default") == 0;
+    if (value[len] && for_git && setenv("SSH_AUTH_SOCK", socket, 1) != 0) {
         return error_errno(err, ERR_USAGE, "--ssh");
     }
     return 0;

@@ -35,7 +35,7 @@ int value_annotation(void *member, const char *value, struct error *err);
 int value_build_arg(void *member, const char *value, struct error *err);
 /* struct strlist: an image's name. */
 int value_tag(void *member, const char *value, struct error *err);
-/* const char *: ID or ID=SOCKET, one in all. */
+/* struct strlist: ID or ID=SOCKET, each ID once. */
 int value_ssh(void *member, const char *value, struct error *err);
 /* struct build_request: one more secret, one more context. */
 int value_secret(void *member, const char *value, struct error *err);

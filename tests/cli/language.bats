@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# Corners of the language that the conformance suite lacks: several platforms, ADD from git, ssh and cache mounts, secrets that
-# get into a layer, named contexts, extended attributes.
+# Corners of the language that the conformance suite lacks: several platforms, ADD from git, cache mounts, secrets that get into
+# a layer, named contexts.
 
 bats_require_minimum_version 1.5.0
 load helpers
@@ -139,27 +139,6 @@ END
     succeeded
 }
 
-@test "ssh: the agent answers in the RUN, and its socket leaves no trace" {
-    needs_root
-    command -v ssh-agent >/dev/null || skip "ssh-agent is missing"
-    eval "$(ssh-agent -a "$BATS_TEST_TMPDIR/agent" | grep -v echo)"
-    context app <<'END'
-FROM conformance/busybox:1
-RUN --mount=type=ssh test -S "$SSH_AUTH_SOCK" && echo yes > /agent
-RUN test -z "$SSH_AUTH_SOCK" && test ! -e /run/buildkit
-END
-    run slipway build --ssh default -t "$REGISTRY/ssh:1" --push app
-    kill "$SSH_AGENT_PID"
-    succeeded
-    unpack "$REGISTRY/ssh:1" image
-    equal "$(cat image/rootfs/agent)" yes
-    [ ! -e image/rootfs/run/buildkit ]
-    sed -i 's/type=ssh/type=ssh,required/' app/Dockerfile
-    run slipway build --no-cache app
-    failed_with 2
-    says 'an ssh agent is required'
-}
-
 @test "contexts: a named one may be a folder, an image, a layout, and hide a base" {
     mkdir -p other
     echo from-folder >other/file
@@ -177,23 +156,4 @@ LABEL kept=yes'
     unpack "$REGISTRY/named:1" image
     equal "$(cat image/rootfs/file)" from-folder
     equal "$(cat image/rootfs/arch)" amd64
-}
-
-@test "attributes: file capabilities and user attributes go through RUN, COPY --from and the layer" {
-    needs_root
-    command -v setcap >/dev/null || skip "setcap is missing"
-    cp /bin/busybox tool
-    setcap cap_net_bind_service=ep tool || skip "no capabilities on this file system"
-    context app <<'END'
-FROM conformance/busybox:1 AS made
-COPY tool /tool
-RUN cp -p /tool /copy; ln /tool /linked
-FROM scratch
-COPY --from=made /tool /tool
-END
-    cp -a --preserve=all tool app/tool
-    run slipway build -t "$REGISTRY/caps:1" --push app
-    succeeded
-    unpack "$REGISTRY/caps:1" image
-    getcap image/rootfs/tool | grep -q cap_net_bind_service
 }
