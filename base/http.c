@@ -73,11 +73,24 @@ static void *load_library(void *arg)
     return NULL;
 }
 
+static struct {
+    pthread_t thread;
+    bool running;
+} loader;
+
 void http_prepare(void)
 {
-    pthread_t thread;
-    thread_start(&thread, load_library, NULL);
-    pthread_detach(thread);
+    if (!loader.running) {
+        loader.running = thread_try_start(&loader.thread, load_library, NULL);
+    }
+}
+
+void http_prepare_end(void)
+{
+    if (loader.running) {
+        pthread_join(loader.thread, NULL);
+        loader.running = false;
+    }
 }
 
 int http_client_open(const struct http_options *options, struct http_client **out,

@@ -54,8 +54,12 @@ struct http_options {
 };
 
 /* Begins to load what the first request will need, in the background: worth while where one is sure
- * to come. Nothing breaks without it. */
+ * to come. Nothing breaks without it. From one thread, http_prepare_end() before the process ends:
+ * a library must not be loaded while the others' destructors run. */
 void http_prepare(void);
+
+/* Waits until what http_prepare() began is done; nothing to do without it. */
+void http_prepare_end(void);
 
 /* Opens no socket. OPTIONS may be NULL. Reads the certificate files: ERR_USAGE where one is
  * unreadable. */

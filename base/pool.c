@@ -40,8 +40,7 @@ unsigned cpu_count(void)
     return n > 0 ? (unsigned)n : 1;
 }
 
-/* Returns 0 or what pthread_create() said. */
-static int try_thread(pthread_t *thread_out, void *(*fn)(void *arg), void *arg)
+bool thread_try_start(pthread_t *thread_out, void *(*fn)(void *arg), void *arg)
 {
     sigset_t all;
     sigset_t old;
@@ -49,14 +48,14 @@ static int try_thread(pthread_t *thread_out, void *(*fn)(void *arg), void *arg)
     pthread_sigmask(SIG_SETMASK, &all, &old);
     int failed = pthread_create(thread_out, NULL, fn, arg);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return failed;
+    return failed == 0;
 }
 
 void thread_start(pthread_t *thread_out, void *(*fn)(void *arg), void *arg)
 {
     static const char text[] = "slipway: no thread can be started: the limit of processes "
                                "(ulimit -u, pids of the cgroup) or of memory is reached\n";
-    if (try_thread(thread_out, fn, arg) != 0) {
+    if (!thread_try_start(thread_out, fn, arg)) {
         ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
         (void)ignored;
         abort();
@@ -114,7 +113,7 @@ static void start_threads(struct pool *pool)
 {
     pool->started = true;
     while (pool->running < pool->size &&
-           try_thread(&pool->threads[pool->running], worker, pool) == 0) {
+           thread_try_start(&pool->threads[pool->running], worker, pool)) {
         pool->running++;
     }
 }

@@ -226,4 +226,5 @@ void session_close(struct session *session)
     store_freep(&session->store);
     progress_freep(&session->progress);
     session->events = NULL;
+    http_prepare_end();
 }
