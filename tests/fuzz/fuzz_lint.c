@@ -8,14 +8,25 @@
 #include "base/memory.h"
 #include "builder/lint.h"
 
-static bool base(void *ctx, size_t stage, const char *image, struct strlist *env_out,
-                 bool *shell_out)
+/* What every image brings here, where images are known at all. */
+struct bases {
+    bool known;
+    bool other_platform;
+};
+
+static bool base(void *ctx, size_t stage, const char *image, const struct platform *platform,
+                 struct lint_base *out)
 {
+    const struct bases *bases = ctx;
     (void)stage;
     (void)image;
-    strlist_add(env_out, "HOME=/root");
-    *shell_out = false;
-    return *(const bool *)ctx;
+    strlist_add(&out->env, "HOME=/root");
+    platform_copy(platform, &out->platform);
+    if (bases->other_platform) {
+        mem_freep(&out->platform.architecture);
+        out->platform.architecture = mem_strdup("s390x");
+    }
+    return bases->known;
 }
 
 static unsigned count_lines(const struct dockerfile *df)
@@ -37,7 +48,7 @@ static void check(const struct dockerfile *df, uint8_t choice)
     AUTO(ignore_freep) struct ignore *ignore = NULL;
     AUTO(lint_release) struct lint lint = {0};
     struct error err = {0};
-    bool known = choice & 1;
+    struct bases bases = {.known = choice & 1, .other_platform = choice & 16};
     if (choice & 2) {
         strlist_add(&args, "A=1");
     }
@@ -51,7 +62,7 @@ static void check(const struct dockerfile *df, uint8_t choice)
                                        .all_stages = choice & 8,
                                        .ignore = ignore,
                                        .base = base,
-                                       .ctx = &known};
+                                       .ctx = &bases};
     if (lint_run(df, &inputs, &lint, &err) != 0) {
         assert(err.code == ERR_USAGE && err.text[0]);
     }
