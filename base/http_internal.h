@@ -89,6 +89,7 @@ struct http_exchange {
     const char *method; /* redirects may change it */
     const char *url;
     bool plain; /* after a redirect that changed the method: no body */
+    bool http1; /* no HTTP/2 */
     bool send_authorization;
     CURLSH *share;
     const struct host_trust *trust; /* NULL: as the system has it */

@@ -27,6 +27,7 @@ struct journey {
     unsigned elsewhere; /* refusals by hosts that we were redirected to */
     unsigned attempts;  /* in all, for messages */
     bool whole;         /* Range was tried in vain */
+    bool http1;         /* HTTP/2 was tried in vain: what stands between may not bear it */
     uint64_t sink_len;
     uint64_t furthest; /* sink_len when something was last achieved */
     char *etag;        /* strong ETag of what the sink holds */
@@ -123,6 +124,7 @@ static int exchange(struct journey *j, struct http_response *response, struct er
         .method = j->method,
         .url = j->url,
         .plain = j->plain,
+        .http1 = j->http1,
         .send_authorization = j->redirects == 0 || http_same_origin(j->request->url, j->url),
         .share = http_client_share(j->client),
         .trust = trust_find(&j->client->trust, j->url),
@@ -344,6 +346,8 @@ static int step(struct journey *j, struct http_response *response, bool *done_ou
     if (j->outcome.curl != CURLE_OK || j->outcome.timed_out) {
         count_trouble(j);
         j->whole = j->whole || j->outcome.bad_range;
+        j->http1 =
+            j->http1 || j->outcome.curl == CURLE_HTTP2 || j->outcome.curl == CURLE_HTTP2_STREAM;
         if (http_outcome_is_transient(&j->outcome) && back_off(j, NULL, &again, err) != 0) {
             return -1;
         }

@@ -415,7 +415,9 @@ static void set_options(CURL *easy, struct transfer *t)
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_SHARE, x->share);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    /* Over TLS what both sides speak best; without it nobody can say that he speaks HTTP/2. */
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+                     x->http1 ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, x->user_agent);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
@@ -504,8 +506,8 @@ static void read_result(struct http_session *session, struct transfer *t)
     /* A server that answers before it has read everything and hangs up has answered all the same.
      */
     CURLcode curl = t->outcome->curl;
-    bool hung_up =
-        curl == CURLE_SEND_ERROR || curl == CURLE_RECV_ERROR || curl == CURLE_PARTIAL_FILE;
+    bool hung_up = curl == CURLE_SEND_ERROR || curl == CURLE_RECV_ERROR ||
+                   curl == CURLE_PARTIAL_FILE || curl == CURLE_HTTP2_STREAM;
     if (hung_up && t->response->status >= 400) {
         t->outcome->curl = CURLE_OK;
     }

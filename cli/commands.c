@@ -149,7 +149,7 @@ static int run_words(struct invocation *call, bool docker, struct error *err)
             return error_set(err, ERR_USAGE, "%s takes no argument, and has '%s'", args[0],
                              args[1]);
         }
-        printf("slipway %s\n", SLIPWAY_VERSION);
+        version_print(false);
         return 0;
     }
     const struct command *command = choose(docker, args, &call->args);
