@@ -6,6 +6,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "oci/deflate_tail.h"
 #include "oci/deflate_walk.h"
 
 uint32_t gzip_crc(const void *data, size_t len)
@@ -51,7 +52,9 @@ int gzip_block(struct libdeflate_compressor *compressor, const void *raw, size_t
     size_t got = libdeflate_deflate_compress(compressor, raw, len, to, bound);
     uint64_t last = 0;
     uint64_t end = 0;
-    if (got == 0 || !deflate_walk((const uint8_t *)to, got, &last, &end) || (end + 7) / 8 != got) {
+    bool found = got > 0 && (deflate_tail((const uint8_t *)to, got, raw, len, &last, &end) ||
+                             deflate_walk((const uint8_t *)to, got, &last, &end));
+    if (!found || (end + 7) / 8 != got) {
         return error_set(err, ERR_STORE, "libdeflate made a stream that cannot be joined");
     }
     out->len = start + got;

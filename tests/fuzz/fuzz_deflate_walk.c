@@ -7,6 +7,7 @@
 #include <zlib.h>
 
 #include "base/memory.h"
+#include "oci/deflate_tail.h"
 #include "oci/deflate_walk.h"
 #include "oci/gzip_blocks.h"
 
@@ -34,6 +35,30 @@ static void against_zlib(const uint8_t *data, size_t size)
         abort();
     }
     inflateEnd(&z);
+}
+
+/* The search from behind is found right or not at all. The input, repeated, is long enough for it.
+ */
+static void from_behind(const uint8_t *data, size_t size)
+{
+    enum { RAW = 40000 };
+    struct libdeflate_compressor *c = libdeflate_alloc_compressor(1 + (int)(size % 12));
+    static uint8_t raw[RAW];
+    static uint8_t out[2 * RAW];
+    for (size_t i = 0; i < RAW; i++) {
+        raw[i] = (uint8_t)(data[i % size] + data[i / 7 % size] * (i / 1000));
+    }
+    size_t got = libdeflate_deflate_compress(c, raw, RAW, out, sizeof out);
+    uint64_t last[2] = {0};
+    uint64_t end[2] = {0};
+    if (!deflate_walk(out, got, &last[0], &end[0]) ||
+        (deflate_tail(out, got, raw, RAW, &last[1], &end[1]) &&
+         (last[0] != last[1] || end[0] != end[1]))) {
+        abort();
+    }
+    /* Bytes that libdeflate did not make. */
+    deflate_tail(data, size, raw, RAW, &last[1], &end[1]);
+    libdeflate_free_compressor(c);
 }
 
 static void join(const uint8_t *data, size_t size)
@@ -65,5 +90,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     against_zlib(data, size);
     join(data, size);
+    if (size > 0) {
+        from_behind(data, size);
+    }
     return 0;
 }

@@ -10,6 +10,7 @@
 #include <zlib.h>
 
 #include "base/memory.h"
+#include "oci/deflate_tail.h"
 #include "oci/deflate_walk.h"
 #include "oci/gzip_blocks.h"
 
@@ -141,6 +142,42 @@ static void test_gzip_blocks__every_small_length_joins(void **state)
     assert_int_equal(ends, 0xff);
 }
 
+/* The search from behind says what the walk says, or nothing; and of what compresses it says it. */
+static void test_gzip_blocks__the_last_block_is_found_from_behind(void **state)
+{
+    (void)state;
+    static const size_t lens[] = {1, 900, 5000, 70000, 400000, 1 << 20};
+    size_t found = 0;
+    size_t tried = 0;
+    for (int kind = 0; kind < 6; kind++) {
+        for (int level = 1; level <= 12; level++) {
+            struct libdeflate_compressor *c = libdeflate_alloc_compressor(level);
+            for (size_t i = 0; i < ARRAY_LEN(lens); i++) {
+                AUTO(mem_freep) char *raw = mem_alloc(lens[i]);
+                fill(raw, lens[i], kind);
+                size_t bound = libdeflate_deflate_compress_bound(c, lens[i]);
+                AUTO(mem_freep) uint8_t *out = mem_alloc(bound);
+                size_t got = libdeflate_deflate_compress(c, raw, lens[i], out, bound);
+                uint64_t last[2] = {0};
+                uint64_t end[2] = {0};
+                assert_true(deflate_walk(out, got, &last[0], &end[0]));
+                tried += kind > 1 && lens[i] >= 70000;
+                if (deflate_tail(out, got, (uint8_t *)raw, lens[i], &last[1], &end[1])) {
+                    assert_true(last[0] == last[1] && end[0] == end[1]);
+                    found += kind > 1 && lens[i] >= 70000;
+                }
+                /* Other bytes were not what was compressed. */
+                for (size_t k = 0; k < lens[i]; k++) {
+                    raw[k] = (char)(raw[k] ^ 0x55);
+                }
+                assert_false(deflate_tail(out, got, (uint8_t *)raw, lens[i], &last[1], &end[1]));
+            }
+            libdeflate_free_compressor(c);
+        }
+    }
+    assert_true(found * 10 >= tried * 9);
+}
+
 static void test_gzip_blocks__nothing_is_a_valid_member(void **state)
 {
     (void)state;
@@ -231,6 +268,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gzip_blocks__joined_blocks_inflate_to_their_bytes),
         cmocka_unit_test(test_gzip_blocks__every_small_length_joins),
+        cmocka_unit_test(test_gzip_blocks__the_last_block_is_found_from_behind),
         cmocka_unit_test(test_gzip_blocks__nothing_is_a_valid_member),
         cmocka_unit_test(test_gzip_blocks__walk_finds_what_zlib_finds),
         cmocka_unit_test(test_gzip_blocks__walk_refuses_what_is_no_deflate),
