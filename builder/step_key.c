@@ -8,7 +8,7 @@
 
 /* Raised when the meaning of a key or the bytes of a layer change: old records are then not found.
  */
-#define KEY_VERSION "slipway step 2"
+#define KEY_VERSION "slipway step 3"
 
 struct step_key {
     struct hasher *hasher;

@@ -40,7 +40,7 @@ int64_t layer_entry_time(const struct entry *entry, enum timestamps timestamps,
 
 struct layer_options {
     enum compression compression;
-    int level; /* 0: the default of the method (gzip 5 of libdeflate, zstd 3) */
+    int level; /* 0: the default of the method (gzip 1 of libdeflate, zstd 3) */
     enum timestamps timestamps;
 };
 

@@ -66,7 +66,7 @@ static void test_layer_reuse__blocks_are_found_by_their_raw_bytes(void **state)
 {
     (void)state;
     AUTO(layer_codec_freep) struct layer_codec *codec = layer_codec_new(COMPRESS_GZIP, 0);
-    AUTO(layer_codec_freep) struct layer_codec *other = layer_codec_new(COMPRESS_GZIP, 1);
+    AUTO(layer_codec_freep) struct layer_codec *other = layer_codec_new(COMPRESS_GZIP, 6);
     struct digest blob;
     assert_false(finds(codec, 3, 'a', 1000, ""));
     leave_table(codec, "aaaabbbbcccc", &blob);
