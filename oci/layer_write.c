@@ -47,9 +47,9 @@ struct layer_write {
     struct writer *out;
     struct hasher *hasher; /* of the tar */
     struct gzip_check check;
-    uint64_t written;           /* bytes of the blob */
-    struct tree_builder *index; /* NULL: not wanted */
-    struct layer_reuse *reuse;  /* NULL: not wanted */
+    uint64_t written;                /* bytes of the blob */
+    struct tree_index_writer *index; /* NULL: not wanted */
+    struct layer_reuse *reuse;       /* NULL: not wanted */
 };
 
 static void layer_write_init(struct layer_write *job, struct pool *pool, struct tree *diff,
@@ -83,7 +83,7 @@ static void layer_write_release(struct layer_write *job)
     layer_notes_freep(&job->notes);
     layer_codec_freep(&job->codec);
     hasher_freep(&job->hasher);
-    tree_builder_freep(&job->index);
+    tree_index_writer_freep(&job->index);
     layer_reuse_freep(&job->reuse);
 }
 
@@ -116,7 +116,7 @@ static void run_slot(void *arg)
 
 /* Notes the entries whose headers lie in BLOCK, with the times that the layer gives them, for the
  * index. */
-static void index_block(struct layer_write *job, const struct layer_block *block)
+static int index_block(struct layer_write *job, const struct layer_block *block, struct error *err)
 {
     struct buf *head = &job->plan.scratch;
     uint64_t offset = block->offset;
@@ -141,9 +141,11 @@ static void index_block(struct layer_write *job, const struct layer_block *block
             entry.flags |= known ? ENTRY_HAS_DIGEST : 0;
             offset += entry.size + tar_padding(entry.size);
         }
-        entry.source = NULL;
-        tree_builder_add(job->index, &entry);
+        if (tree_index_writer_add(job->index, &entry, err) != 0) {
+            return -1;
+        }
     }
+    return 0;
 }
 
 /* Waits for the oldest block and takes it. */
@@ -161,8 +163,8 @@ static int take_slot(struct layer_write *job, struct error *err)
     }
     hasher_add(job->hasher, slot->raw.data, slot->raw.len);
     gzip_check_add(&job->check, slot->crc, slot->raw.len);
-    if (job->index) {
-        index_block(job, &slot->block);
+    if (job->index && index_block(job, &slot->block, err) != 0) {
+        return -1;
     }
     const struct buf *bytes = layer_codec_is_none(job->codec) ? &slot->raw : &slot->packed;
     if (slot->is_hashed) {
@@ -347,8 +349,7 @@ static int finish(struct layer_write *job, struct store *store, struct blob_writ
     if (!known && layer_reuse_save(job->reuse, &layer.blob.digest, err) != 0) {
         return -1;
     }
-    AUTO(tree_unrefp) struct tree *index = tree_builder_finish(MEM_STEAL(job->index));
-    if (tree_index_save(store, &layer.diff_id, index, err) != 0 ||
+    if (tree_index_writer_commit(job->index, &layer.diff_id, err) != 0 ||
         (!known && save_record(store, name, &layer.blob, err) != 0)) {
         return -1;
     }
@@ -365,9 +366,9 @@ int layer_write(struct store *store, struct pool *pool, struct tree *diff,
     }
     AUTO(layer_write_release) struct layer_write job;
     layer_write_init(&job, pool, diff, options, blob_writer_stream(blob));
-    job.index = tree_builder_new();
     job.reuse = layer_reuse_new(store, job.codec);
-    if (write_all(&job, err) != 0) {
+    if (tree_index_writer_open(store, tree_len(diff), &job.index, err) != 0 ||
+        write_all(&job, err) != 0) {
         return -1;
     }
     return finish(&job, store, blob, out, err);

@@ -1,5 +1,6 @@
 /*
- * The index's form: a magic line, the number of entries, the entries, and the SHA-256 of all that.
+ * Reading an index. Its form: a magic line, the number of entries, the entries, and the SHA-256 of
+ * all that.
  *
  * Numbers are variable-length (7 bits per byte, low first); a path is said as how many bytes it
  * shares with the path before and the rest; a text as length and bytes.
@@ -15,86 +16,13 @@
 #include "base/memory.h"
 #include "base/path.h"
 #include "oci/store_internal.h"
+#include "oci/tree_index_internal.h"
 
-static const char magic[] = "slipway tree 1\n";
-#define MAGIC_LEN (sizeof magic - 1)
 #define LIMIT_INDEX_BYTES (4 * GIB)
-
-static void put_uint(struct buf *out, uint64_t value)
-{
-    while (value >= 0x80) {
-        buf_putc(out, (char)(value | 0x80));
-        value >>= 7;
-    }
-    buf_putc(out, (char)value);
-}
-
-static void put_bytes(struct buf *out, const void *data, size_t len)
-{
-    put_uint(out, len);
-    buf_append(out, data, len);
-}
-
-/* Times before 1970 are small numbers too. */
-static uint64_t zigzag(int64_t value)
-{
-    return ((uint64_t)value << 1) ^ (value < 0 ? UINT64_MAX : 0);
-}
 
 static int64_t unzigzag(uint64_t value)
 {
     return (int64_t)(value >> 1 ^ (value & 1 ? UINT64_MAX : 0));
-}
-
-static void put_path(struct buf *out, const char *before, const char *path)
-{
-    size_t shared = 0;
-    while (before[shared] && before[shared] == path[shared]) {
-        shared++;
-    }
-    put_uint(out, shared);
-    put_bytes(out, path + shared, strlen(path + shared));
-}
-
-static void put_entry(struct buf *out, const struct entry *e)
-{
-    put_uint(out, e->type);
-    put_uint(out, e->flags);
-    put_uint(out, e->mode);
-    put_uint(out, e->uid);
-    put_uint(out, e->gid);
-    put_uint(out, zigzag(e->mtime));
-    put_uint(out, e->size);
-    put_uint(out, e->handle);
-    put_uint(out, e->rdev_major);
-    put_uint(out, e->rdev_minor);
-    put_uint(out, e->link ? strlen(e->link) + 1 : 0);
-    buf_append(out, e->link ? e->link : "", e->link ? strlen(e->link) : 0);
-    if (e->flags & ENTRY_HAS_DIGEST) {
-        buf_append(out, e->digest.bytes, sizeof e->digest.bytes);
-    }
-    put_uint(out, e->xattrs_len);
-    for (uint32_t i = 0; i < e->xattrs_len; i++) {
-        put_bytes(out, e->xattrs[i].name, strlen(e->xattrs[i].name));
-        put_bytes(out, e->xattrs[i].value, e->xattrs[i].size);
-    }
-}
-
-void tree_index_encode(const struct tree *tree, struct buf *out)
-{
-    size_t start = out->len;
-    buf_append(out, magic, MAGIC_LEN);
-    put_uint(out, tree_len(tree));
-    const char *before = "";
-    for (size_t i = 0; i < tree_len(tree); i++) {
-        const struct entry *entry = tree_at(tree, i);
-        put_path(out, before, entry->path);
-        put_entry(out, entry);
-        before = entry->path;
-    }
-    struct digest digest;
-    digest_of(out->data + start, out->len - start, &digest);
-    buf_append(out, digest.bytes, sizeof digest.bytes);
 }
 
 /* What is left to read; BAD once something did not fit. */
@@ -240,7 +168,8 @@ static struct tree *decode_entries(struct cursor *c, struct content_source *sour
 struct tree *tree_index_decode(const void *data, size_t len, struct content_source *source)
 {
     struct digest digest;
-    if (len < MAGIC_LEN + sizeof digest.bytes || memcmp(data, magic, MAGIC_LEN) != 0) {
+    if (len < TREE_INDEX_MAGIC_LEN + sizeof digest.bytes ||
+        memcmp(data, TREE_INDEX_MAGIC, TREE_INDEX_MAGIC_LEN) != 0) {
         return NULL;
     }
     size_t body = len - sizeof digest.bytes;
@@ -248,42 +177,23 @@ struct tree *tree_index_decode(const void *data, size_t len, struct content_sour
     if (memcmp(digest.bytes, (const uint8_t *)data + body, sizeof digest.bytes) != 0) {
         return NULL;
     }
-    struct cursor cursor = {.at = (const uint8_t *)data + MAGIC_LEN,
+    struct cursor cursor = {.at = (const uint8_t *)data + TREE_INDEX_MAGIC_LEN,
                             .end = (const uint8_t *)data + body};
     return decode_entries(&cursor, source);
 }
 
-static void index_path(const struct digest *diff_id, char out[80])
-{
-    char hex[DIGEST_HEX_SIZE];
-    snprintf(out, 80, "trees/%s", digest_hex(diff_id, hex));
-}
-
-int tree_index_save(struct store *store, const struct digest *diff_id, const struct tree *tree,
-                    struct error *err)
-{
-    char path[80];
-    index_path(diff_id, path);
-    AUTO(buf_release) struct buf data = BUF_INIT(0);
-    tree_index_encode(tree, &data);
-    if (file_make_dirs(store_fd(store), "trees", STORE_DIR_MODE, err) != 0) {
-        return store_fault(store, err);
-    }
-    return store_write_file(store, path, data.data, data.len, err);
-}
-
 bool tree_index_is_there(struct store *store, const struct digest *diff_id)
 {
-    char path[80];
-    index_path(diff_id, path);
+    char path[TREE_INDEX_PATH_SIZE];
+    tree_index_path(diff_id, path);
     return faccessat(store_fd(store), path, F_OK, 0) == 0;
 }
 
 int tree_index_load(struct store *store, const struct digest *diff_id,
                     struct content_source *source, struct tree **out, struct error *err)
 {
-    char path[80];
-    index_path(diff_id, path);
+    char path[TREE_INDEX_PATH_SIZE];
+    tree_index_path(diff_id, path);
     AUTO(buf_release) struct buf data = BUF_INIT(LIMIT_INDEX_BYTES);
     bool found = false;
     store_touch(store, path);

@@ -19,7 +19,25 @@ void tree_index_encode(const struct tree *tree, struct buf *out);
  * damaged. */
 struct tree *tree_index_decode(const void *data, size_t len, struct content_source *source);
 
-/* Saves the index of the layer DIFF_ID. */
+/* Writes the index of a layer while its entries are found, in order; a tree of them need not be. */
+struct tree_index_writer;
+
+/* An index of exactly COUNT entries, in an unfinished file of STORE. */
+int tree_index_writer_open(struct store *store, size_t count, struct tree_index_writer **out,
+                           struct error *err);
+
+/* The next entry; its strings are borrowed for the call. */
+int tree_index_writer_add(struct tree_index_writer *writer, const struct entry *entry,
+                          struct error *err);
+
+/* All entries were added: it is the index of the layer DIFF_ID. */
+int tree_index_writer_commit(struct tree_index_writer *writer, const struct digest *diff_id,
+                             struct error *err);
+
+/* Cleanup for AUTO(): drops what was not committed. */
+void tree_index_writer_freep(struct tree_index_writer **writer);
+
+/* Saves the index of the layer DIFF_ID, all of it at once. */
 int tree_index_save(struct store *store, const struct digest *diff_id, const struct tree *tree,
                     struct error *err);
 
