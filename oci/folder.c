@@ -7,10 +7,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
@@ -496,6 +498,19 @@ static int read_dir(struct scan *scan, size_t index, struct error *err)
     }
 }
 
+/* Whether the file system gives its files this machine's own time. */
+static bool has_fine_clock(int fd)
+{
+    static const uint32_t local[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC,       BTRFS_SUPER_MAGIC,
+                                     TMPFS_MAGIC,      OVERLAYFS_SUPER_MAGIC, F2FS_SUPER_MAGIC};
+    struct statfs fs;
+    bool fine = false;
+    for (size_t i = 0; i < ARRAY_LEN(local) && fstatfs(fd, &fs) == 0; i++) {
+        fine = fine || (uint32_t)fs.f_type == local[i];
+    }
+    return fine;
+}
+
 static int open_root(const char *path, struct folder_source **out, struct error *err)
 {
     AUTO(fd_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -517,6 +532,7 @@ static int open_root(const char *path, struct folder_source **out, struct error 
     }
     *out = folder_source_new(fd_steal(&fd), absolute);
     (*out)->device = st.st_dev;
+    (*out)->fine_clock = has_fine_clock((*out)->fd);
     return 0;
 }
 

@@ -3,8 +3,8 @@
  *
  * A record of kind "stat", named by the folder's absolute path: a line "slipway-stat 1 COUNT\n",
  * then COUNT fixed-size items and the paths that they point to, all in the machine's own byte
- * order. A digest is kept only if mtime and ctime of the file lie well before the scan that stat'ed
- * it: a later write then must give it another ctime, however coarse the file system's clock is.
+ * order. A digest is kept only if the ctime of the file lies well before the scan that stat'ed it:
+ * a later write then must give it another ctime, however coarse the file system's clock is.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,8 +20,10 @@
 
 enum { COUNT_DIGITS = 10 };
 
-/* Clocks of network file systems differ from ours, and the coarsest file systems count in 2 s. */
-static const int64_t racy_margin_ns = 2000000000;
+/* Clocks of network file systems differ from ours, and the coarsest file systems count in 2 s; the
+ * common local ones take the kernel's own time, which it renews at every tick (10 ms at most). */
+static const int64_t coarse_margin_ns = 2000000000;
+static const int64_t fine_margin_ns = 50000000;
 
 struct stored_item {
     uint64_t inode;
@@ -157,11 +159,11 @@ void folder_remember(struct folder_source *source, uint64_t handle, const struct
                      bool unchanged)
 {
     struct folder_file *file = &source->files[handle];
-    int64_t settled = source->scanned_ns - racy_margin_ns;
+    int64_t margin = file->fine_clock ? fine_margin_ns : coarse_margin_ns;
     pthread_mutex_lock(&source->lock);
     file->digest = *digest;
     file->hashed = true;
-    file->racy = !unchanged || file->stamp.mtime_ns >= settled || file->stamp.ctime_ns >= settled;
+    file->racy = !unchanged || file->stamp.ctime_ns >= source->scanned_ns - margin;
     source->cache_stale = source->cache_stale || !file->racy;
     pthread_mutex_unlock(&source->lock);
 }

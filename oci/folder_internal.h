@@ -20,6 +20,7 @@ struct folder_file {
     size_t path; /* offset into folder_source.paths */
     struct file_stamp stamp;
     bool may_have_xattrs; /* nobody saw yet that it has none */
+    bool fine_clock;      /* its times are the kernel's, to a hundredth of a second at least */
     bool hashed;          /* guarded by folder_source.lock, as the two below */
     bool racy;            /* `digest` must not go into the cache */
     struct digest digest;
@@ -37,6 +38,7 @@ struct folder_source {
     struct content_source base;
     int fd;
     dev_t device;
+    bool fine_clock;    /* of that device */
     char *path;         /* absolute: the cache's name */
     int64_t scanned_ns; /* when the scan began */
     struct buf paths;   /* the files' paths, each with its terminator */

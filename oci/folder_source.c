@@ -152,8 +152,12 @@ uint64_t folder_source_add(struct folder_source *source, const char *path, const
         source->files = mem_realloc(source->files, source->files_cap, sizeof *source->files);
     }
     struct folder_file *file = &source->files[source->files_len];
-    *file = (struct folder_file){
-        .path = source->paths.len, .may_have_xattrs = may_have_xattrs, .hashed = known != NULL};
+    *file = (struct folder_file){.path = source->paths.len,
+                                 .may_have_xattrs = may_have_xattrs,
+                                 /* Whole seconds may be all that the file system knows. */
+                                 .fine_clock = source->fine_clock && st->st_dev == source->device &&
+                                               st->st_ctim.tv_nsec != 0,
+                                 .hashed = known != NULL};
     if (known) {
         file->digest = known->digest;
     }

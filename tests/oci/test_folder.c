@@ -5,11 +5,13 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -309,6 +311,25 @@ static void test_folder__the_cache_saves_reading(void **state)
     assert_true(digest_equal(&tree_find(tree, "sub/file")->digest, &expected));
 }
 
+/* On a file system that takes this machine's time, a tick is enough: a build that follows the
+ * checkout need not hash everything once more the next time. */
+static void test_folder__a_file_settles_within_a_tick_of_a_local_clock(void **state)
+{
+    struct fixture *f = *state;
+    struct statfs fs;
+    assert_int_equal(fstatfs(f->fd, &fs), 0);
+    if (fs.f_type != TMPFS_MAGIC && fs.f_type != EXT4_SUPER_MAGIC) {
+        skip();
+    }
+    put(f, "file", "content");
+    usleep(200 * 1000);
+    assert_digest(f, "file", "content");
+    AUTO(tree_unrefp) struct tree *known = scan(f, NULL);
+    assert_true(tree_find(known, "file")->flags & ENTRY_HAS_DIGEST);
+    put(f, "file", "changed");
+    assert_digest(f, "file", "changed");
+}
+
 /* The scan does not ask known files for attributes: it must see all the same that there are some
  * now, or other ones. */
 static void test_folder__attributes_of_known_files_are_seen(void **state)
@@ -450,6 +471,7 @@ int main(void)
         CASE(test_folder__the_cache_is_not_fooled_by_mtime),
         CASE(test_folder__a_write_in_the_same_tick_is_seen),
         CASE(test_folder__the_cache_saves_reading),
+        CASE(test_folder__a_file_settles_within_a_tick_of_a_local_clock),
         CASE(test_folder__attributes_of_known_files_are_seen),
         CASE(test_folder__attributes_left_out_are_not_forgotten),
         CASE(test_folder__owners_are_those_on_disk_or_root),
