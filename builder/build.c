@@ -7,6 +7,7 @@
 #include "base/cancel.h"
 #include "base/memory.h"
 #include "builder/build_internal.h"
+#include "builder/context_use.h"
 #include "builder/finish.h"
 #include "builder/foreign.h"
 #include "builder/lint.h"
@@ -149,6 +150,7 @@ static int start_needed(struct build *build, struct error *err)
             return -1;
         }
     }
+    context_use_count(build, needed);
     for (size_t i = 0; i < build->plan.len; i++) {
         if (needed[i]) {
             build_start_stage(build, i);
@@ -292,13 +294,14 @@ static void warn_unused_arguments(struct build *build)
 
 void build_release(struct build *build)
 {
-    if (build->context) {
-        context_save(build->context);
-    }
     for (size_t i = 0; build->stages && i < build->plan.len; i++) {
         stage_release(&build->stages[i]);
     }
     free(build->stages);
+    /* Saving needs room of its own: the stages' trees are gone by now. */
+    if (build->context) {
+        context_save(build->context);
+    }
     push_freep(&build->push);
     sources_release(build);
     plan_release(&build->plan);

@@ -58,6 +58,7 @@ struct build {
     pthread_cond_t changed; /* a stage ended, or a slot became free */
     unsigned slots;         /* free work slots */
     uint64_t steps;         /* numbers given out */
+    size_t context_users;   /* see builder/context_use.h */
     bool failed;
     struct error error; /* the first */
     struct opened_context *contexts;

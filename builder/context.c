@@ -20,11 +20,12 @@
 
 struct context {
     struct store *store;
-    char *name;           /* for records: no credentials, a folder's whole path */
-    char *folder;         /* a folder of this machine; NULL: `whole` is the source */
-    struct tree *whole;   /* everything that git or the archive holds */
-    struct tree *tree;    /* what .dockerignore leaves; made by the first who asks */
-    pthread_mutex_t lock; /* while `tree` is made */
+    char *name;                   /* for records: no credentials, a folder's whole path */
+    char *folder;                 /* a folder of this machine; NULL: `whole` is the source */
+    struct tree *whole;           /* everything that git or the archive holds */
+    struct tree *tree;            /* what .dockerignore leaves; made by the first who asks */
+    struct content_source *files; /* of a folder's tree that was dropped; NULL: none was */
+    pthread_mutex_t lock;         /* while `tree` is made or dropped */
     struct ignore *ignore;
     char *ignore_name;
     char *dockerfile_name;
@@ -44,6 +45,7 @@ void context_freep(struct context **context)
     }
     tree_unref(c->whole);
     tree_unref(c->tree);
+    content_unref(c->files);
     git_source_release(&c->git);
     ignore_freep(&c->ignore);
     free(c->name);
@@ -497,13 +499,29 @@ int context_read(struct context *context, const char *name, size_t max, struct b
     return read_inside(context, name, max, out, found_out, err);
 }
 
+void context_drop_tree(struct context *context)
+{
+    pthread_mutex_lock(&context->lock);
+    if (context->folder && !context->shared && context->tree) {
+        struct content_source *files = folder_tree_source(context->tree);
+        content_unref(context->files);
+        context->files = files ? content_ref(files) : NULL;
+        tree_unref(context->tree);
+        context->tree = NULL;
+    }
+    pthread_mutex_unlock(&context->lock);
+}
+
 void context_save(struct context *context)
 {
+    if (context->files) {
+        folder_save_cache(context->files, context->store);
+    }
     if (!context->tree || (context->shared && context->tree == context->shared->tree)) {
         return;
     }
     if (context->folder) {
-        folder_save_cache(context->tree, context->store);
+        folder_save_cache(folder_tree_source(context->tree), context->store);
     } else if (context->git.tree) {
         /* The digests are known to the entries that were used: those of the filtered tree. */
         git_source_save_digests(&context->git, context->tree, context->store);

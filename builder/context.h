@@ -36,6 +36,10 @@ int context_read(struct context *context, const char *name, size_t max, struct b
  * build need not read them. */
 void context_save(struct context *context);
 
+/* Gives a folder's tree back; who asks for it again after that gets it made once more. Trees that
+ * context_tree() gave end with it, unless somebody holds them. */
+void context_drop_tree(struct context *context);
+
 /* Cleanup for AUTO(). */
 void context_freep(struct context **context);
 
@@ -48,7 +52,8 @@ const struct buf *context_dockerfile(const struct context *context);
 /* What the context is called where it may be written down: never with credentials. Borrowed. */
 const char *context_name(const struct context *context);
 
-/* The files that .dockerignore leaves. Borrowed: lives as long as the context. */
+/* The files that .dockerignore leaves. Borrowed: lives as long as the context, or until
+ * context_drop_tree(). */
 int context_tree(struct context *context, struct tree **out, struct error *err);
 
 /* Which line of the ignore file takes out PATH (tree form), which is there: "excluded by

@@ -8,13 +8,15 @@
 #include "base/limits.h"
 #include "base/memory.h"
 
+/* Raised with the form. */
+#define RECORD_KIND "inputs-2"
 #define INPUTS_MAX (256 * MIB)
 
 enum { SHOWN = 3 };
 
 struct input {
     uint64_t hash;
-    const char *name;
+    char *name;
     size_t order; /* of inputs with the same name, the first is compared with the first */
 };
 
@@ -22,6 +24,14 @@ struct inputs {
     struct input *items;
     size_t len;
 };
+
+static void inputs_release(struct inputs *inputs)
+{
+    for (size_t i = 0; i < inputs->len; i++) {
+        free(inputs->items[i].name);
+    }
+    free(inputs->items);
+}
 
 static int by_name(const void *a, const void *b)
 {
@@ -31,28 +41,41 @@ static int by_name(const void *a, const void *b)
     return order ? order : x->order < y->order ? -1 : x->order > y->order;
 }
 
-/* Takes the record apart; whatever is damaged ends it. */
+/* Adds the input NAME, which this takes over. */
+static void add_input(struct inputs *inputs, uint64_t hash, char *name, size_t *cap)
+{
+    if (inputs->len == *cap) {
+        *cap = *cap ? *cap * 2 : 64;
+        inputs->items = mem_realloc(inputs->items, *cap, sizeof *inputs->items);
+    }
+    inputs->items[inputs->len] = (struct input){hash, name, inputs->len};
+    inputs->len++;
+}
+
+/* Takes the record apart (step_key.c has its form), and sorts it by name; whatever is damaged ends
+ * it. */
 static struct inputs parse(const struct buf *text)
 {
     struct inputs out = {0};
     size_t cap = 0;
-    for (size_t at = 0; at + sizeof(uint64_t) < text->len;) {
-        const char *name = text->data + at + sizeof(uint64_t);
-        size_t room = text->len - at - sizeof(uint64_t);
-        size_t len = strnlen(name, room);
-        if (len == room) {
+    uint64_t hash;
+    uint16_t shared;
+    const size_t head = sizeof hash + sizeof shared;
+    for (size_t at = 0; at + head < text->len;) {
+        const char *rest = text->data + at + head;
+        size_t room = text->len - at - head;
+        size_t len = strnlen(rest, room);
+        const char *before = out.len ? out.items[out.len - 1].name : "";
+        memcpy(&hash, text->data + at, sizeof hash);
+        memcpy(&shared, text->data + at + sizeof hash, sizeof shared);
+        if (len == room || shared > strlen(before)) {
             break;
         }
-        if (out.len == cap) {
-            cap = cap ? cap * 2 : 64;
-            out.items = mem_realloc(out.items, cap, sizeof *out.items);
-        }
-        struct input *input = &out.items[out.len];
-        memcpy(&input->hash, text->data + at, sizeof input->hash);
-        input->name = name;
-        input->order = out.len;
-        out.len++;
-        at += sizeof(uint64_t) + len + 1;
+        add_input(&out, hash, mem_printf("%.*s%s", (int)shared, before, rest), &cap);
+        at += head + len + 1;
+    }
+    if (out.len > 1) {
+        qsort(out.items, out.len, sizeof *out.items, by_name);
     }
     return out;
 }
@@ -100,20 +123,12 @@ char *explain_miss(struct store *store, const char *place, const struct buf *inp
     AUTO(buf_release) struct buf text = BUF_INIT(INPUTS_MAX);
     AUTO(buf_release) struct buf out = BUF_INIT(0);
     bool found = false;
-    if (store_record_get(store, "inputs", place, &text, &found, &ignored) != 0 || !found) {
+    if (store_record_get(store, RECORD_KIND, place, &text, &found, &ignored) != 0 || !found) {
         return mem_strdup("never made before");
     }
-    struct inputs before = parse(&text);
-    struct inputs now = parse(inputs);
-    if (before.len > 1) {
-        qsort(before.items, before.len, sizeof *before.items, by_name);
-    }
-    if (now.len > 1) {
-        qsort(now.items, now.len, sizeof *now.items, by_name);
-    }
+    AUTO(inputs_release) struct inputs before = parse(&text);
+    AUTO(inputs_release) struct inputs now = parse(inputs);
     compare(&before, &now, &out);
-    free(before.items);
-    free(now.items);
     return out.len ? buf_take(&out) : mem_strdup("its layer is not in the store any more");
 }
 
@@ -121,6 +136,6 @@ void explain_remember(struct store *store, const char *place, const struct buf *
 {
     struct error ignored = {0};
     if (inputs->len <= INPUTS_MAX) {
-        store_record_put(store, "inputs", place, inputs->data, inputs->len, &ignored);
+        store_record_put(store, RECORD_KIND, place, inputs->data, inputs->len, &ignored);
     }
 }

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/pool.h"
+#include "builder/context_use.h"
 #include "oci/folder.h"
 #include "oci/tree_index.h"
 
@@ -58,6 +59,7 @@ static void *hash_thread(void *arg)
         hash_instruction(build, in);
     }
     pthread_mutex_unlock(&build->hash_lock);
+    context_use_end(build);
     return NULL;
 }
 
@@ -87,6 +89,7 @@ void hash_ahead_start(struct stage *stage)
 {
     if (!stage->build->dry && stage->build->context && waits_for_base(stage)) {
         stage->hashing = true;
+        context_use_begin(stage->build);
         thread_start(&stage->hash_thread, hash_thread, stage);
     }
 }

@@ -7,6 +7,7 @@
 #include "base/cancel.h"
 #include "base/memory.h"
 #include "base/path.h"
+#include "builder/context_use.h"
 #include "builder/hash_ahead.h"
 #include "builder/missing.h"
 #include "builder/planning.h"
@@ -207,6 +208,14 @@ static int one_instruction(struct stage *stage, const struct instruction *in, st
     return 0;
 }
 
+void stage_leave_context(struct stage *stage)
+{
+    if (stage->uses_context) {
+        stage->uses_context = false;
+        context_use_end(stage->build);
+    }
+}
+
 /* The ONBUILD of this file behind the trigger TEXT; NULL: it is an image's. */
 static const struct instruction *find_onbuild(const struct stage *stage, const char *text)
 {
@@ -312,10 +321,15 @@ static int run_all(struct stage *stage, struct error *err)
     if (run_triggers(stage, err) != 0) {
         return -1;
     }
+    if (!stage->build->dry) {
+        context_use_end(stage->build);
+    }
     for (size_t i = stage->plan->first; i < stage->plan->end; i++) {
+        stage->uses_context = !stage->build->dry && context_use_is_one(&df->items[i]);
         if (one_instruction(stage, &df->items[i], err) != 0) {
             return -1;
         }
+        stage_leave_context(stage);
     }
     return 0;
 }

@@ -26,6 +26,7 @@ struct stage {
     bool started;          /* the thread is to be joined */
     pthread_t hash_thread; /* builder/hash_ahead.h */
     bool hashing;          /* that thread is to be joined */
+    bool uses_context;     /* the instruction at hand does: stage_leave_context() */
 
     pthread_mutex_t stack_lock; /* once the stage is done, others read its stack */
     struct stack stack;
@@ -52,6 +53,9 @@ void stage_init(struct stage *stage, struct build *build, size_t index);
 
 /* Thread function; ARG is the struct stage. */
 void *stage_run(void *arg);
+
+/* The instruction at hand needs the context's tree no more. */
+void stage_leave_context(struct stage *stage);
 
 /* Frees what STAGE holds. */
 void stage_release(struct stage *stage);

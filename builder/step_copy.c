@@ -10,13 +10,20 @@
 #include "builder/step_copy_internal.h"
 #include "oci/config.h"
 
-static void copy_step_release(struct copy_step *c)
+static void release_items(struct copy_step *c)
 {
     for (size_t i = 0; i < c->items_len; i++) {
         copy_sources_release(&c->items[i].sources);
         tree_unref(c->items[i].tree);
     }
     free(c->items);
+    c->items = NULL;
+    c->items_len = 0;
+}
+
+static void copy_step_release(struct copy_step *c)
+{
+    release_items(c);
     free(c->dest);
     free(c->chown_text);
     ignore_freep(&c->exclude);
@@ -442,6 +449,8 @@ static int make_copy(void *ctx, uint64_t number, struct tree **diff_out, struct 
     }
     c->plan.chown = NULL;
     *diff_out = edit_finish(MEM_STEAL(edit));
+    release_items(c);
+    stage_leave_context(c->stage);
     return 0;
 }
 

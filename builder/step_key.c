@@ -13,7 +13,9 @@
 struct step_key {
     struct hasher *hasher;
     struct buf inputs;
-    uint64_t part; /* of the input that is being added */
+    struct buf before; /* the name of the last input */
+    struct buf name;   /* of a file */
+    uint64_t part;     /* of the input that is being added */
 };
 
 /* FNV-1a: only tells apart what differs from the last time; the key itself is SHA-256. */
@@ -43,11 +45,19 @@ static void part_text(struct step_key *key, const char *text)
     key->part = mix(key->part, text ? text : "\xff", text ? strlen(text) + 1 : 1);
 }
 
-static void part_end(struct step_key *key, const char *kind, const char *name)
+/* Many names are paths of one folder: what a name shares with the one before is left out. */
+static void part_end(struct step_key *key, const char *name)
 {
+    const char *before = buf_text(&key->before);
+    uint16_t shared = 0;
+    while (before[shared] && before[shared] == name[shared] && shared < UINT16_MAX) {
+        shared++;
+    }
     buf_append(&key->inputs, &key->part, sizeof key->part);
-    buf_puts(&key->inputs, kind);
-    buf_append(&key->inputs, name, strlen(name) + 1);
+    buf_append(&key->inputs, &shared, sizeof shared);
+    buf_append(&key->inputs, name + shared, strlen(name + shared) + 1);
+    key->before.len = shared;
+    buf_puts(&key->before, name + shared);
 }
 
 struct step_key *step_key_new(const struct digest *chain, const struct layer_options *options,
@@ -69,6 +79,8 @@ void step_key_freep(struct step_key **key)
     if (*key) {
         hasher_freep(&(*key)->hasher);
         buf_release(&(*key)->inputs);
+        buf_release(&(*key)->before);
+        buf_release(&(*key)->name);
         free(*key);
     }
     *key = NULL;
@@ -78,14 +90,14 @@ void step_key_text(struct step_key *key, const char *name, const char *text)
 {
     part_begin(key);
     part_text(key, text);
-    part_end(key, "", name);
+    part_end(key, name);
 }
 
 void step_key_data(struct step_key *key, const char *name, const void *data, size_t len)
 {
     part_begin(key);
     part_data(key, data, len);
-    part_end(key, "", name);
+    part_end(key, name);
 }
 
 /* A file that a stage just wrote and the same file out of that stage's cached layer must look the
@@ -103,10 +115,16 @@ void step_key_entry(struct step_key *key, const char *where, const char *path,
                     const struct entry *link, enum timestamps timestamps)
 {
     const struct entry *entry = entry_inode(link);
-    const uint64_t numbers[] = {
-        entry->type,       entry->mode,       entry->uid,
-        entry->gid,        entry->rdev_major, entry->rdev_minor,
-        entry->xattrs_len, entry->size,       (uint64_t)time_of(entry, timestamps)};
+    const bool device = entry_is_device(entry);
+    const uint64_t numbers[] = {entry->type,
+                                entry->mode,
+                                entry->uid,
+                                entry->gid,
+                                device ? entry->rdev_major : 0,
+                                device ? entry->rdev_minor : 0,
+                                entry->xattrs_len,
+                                entry->size,
+                                (uint64_t)time_of(entry, timestamps)};
     part_begin(key);
     part_text(key, path);
     part_data(key, numbers, sizeof numbers);
@@ -120,11 +138,12 @@ void step_key_entry(struct step_key *key, const char *where, const char *path,
     if (entry->type == ENTRY_FILE && entry->size > 0) {
         part_data(key, entry->digest.bytes, sizeof entry->digest.bytes);
     }
-    buf_append(&key->inputs, &key->part, sizeof key->part);
-    buf_puts(&key->inputs, "file ");
-    buf_puts(&key->inputs, where);
-    buf_puts(&key->inputs, where[0] && path[0] ? "/" : where[0] || path[0] ? "" : ".");
-    buf_append(&key->inputs, path, strlen(path) + 1);
+    buf_clear(&key->name);
+    buf_puts(&key->name, "file ");
+    buf_puts(&key->name, where);
+    buf_puts(&key->name, where[0] && path[0] ? "/" : where[0] || path[0] ? "" : ".");
+    buf_puts(&key->name, path);
+    part_end(key, buf_text(&key->name));
 }
 
 void step_key_finish(struct step_key *key, struct digest *out)

@@ -207,10 +207,10 @@ void node_entry(const struct node *node, const char *path, struct entry *out)
         .gid = st->st_gid,
         .mtime = st->st_mtim.tv_sec,
         .xattrs = node->xattrs,
-        .xattrs_len = (uint32_t)node->xattrs_len,
+        .xattrs_len = (uint16_t)node->xattrs_len,
         .size = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0,
     };
-    if (out->type == ENTRY_CHAR || out->type == ENTRY_BLOCK) {
+    if (entry_is_device(out)) {
         out->rdev_major = major(st->st_rdev);
         out->rdev_minor = minor(st->st_rdev);
     }

@@ -215,8 +215,12 @@ static int add_with_xattrs(struct scan *scan, struct entry *entry, bool has_xatt
         }
     }
     entry->xattrs = list ? list->items : NULL;
-    entry->xattrs_len = list ? list->len : 0;
-    tree_builder_add(scan->builder, entry);
+    entry->xattrs_len = list ? (uint16_t)list->len : 0;
+    if (entry->source) {
+        tree_builder_add_kept(scan->builder, entry);
+    } else {
+        tree_builder_add(scan->builder, entry);
+    }
     return 0;
 }
 
@@ -263,10 +267,12 @@ static int add_file(struct scan *scan, struct entry *entry, const struct stat_it
     entry->type = ENTRY_FILE;
     entry->size = (uint64_t)st->st_size;
     entry->source = &scan->source->base;
-    entry->handle = folder_source_add(scan->source, entry->path, st, item->known,
-                                      item->has_xattrs || item->xattrs_unknown);
-    if (item->known && entry->size > 0) {
-        entry->digest = item->known->digest;
+    entry->handle =
+        folder_source_add(scan->source, entry->path, st, item->is_known ? &item->known : NULL,
+                          item->has_xattrs || item->xattrs_unknown);
+    entry->path = scan->source->files[entry->handle].path;
+    if (item->is_known && entry->size > 0) {
+        entry->digest = item->known.digest;
         entry->flags |= ENTRY_HAS_DIGEST;
     }
     return add_with_xattrs(scan, entry, item->has_xattrs, err);
@@ -564,6 +570,7 @@ int folder_tree(const char *path, const struct folder_options *options, struct t
     if (finish_round(&scan, err) != 0) {
         return -1;
     }
+    folder_cache_drop(scan.source);
     *out = tree_builder_finish(MEM_STEAL(scan.builder));
     return 0;
 }

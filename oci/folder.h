@@ -47,7 +47,12 @@ int folder_tree(const char *path, const struct folder_options *options, struct t
 int tree_hash_files(struct tree *tree, size_t first, size_t end, struct store *store,
                     struct pool *pool, struct error *err);
 
-/* Writes the stat cache of a folder_tree() back if it changed. Failing to is no error. */
-void folder_save_cache(struct tree *tree, struct store *store);
+/* The source that the files of a folder_tree() are read from, borrowed from TREE; NULL: there is
+ * none to read. */
+struct content_source *folder_tree_source(const struct tree *tree);
+
+/* Writes the stat cache of the folder behind SOURCE (NULL is fine) back if it changed. Failing to
+ * is no error. */
+void folder_save_cache(struct content_source *source, struct store *store);
 
 #endif

@@ -42,8 +42,15 @@ static const char *cache_name(const struct folder_source *source)
     return source->path[0] ? source->path : "/";
 }
 
-/* Points the items into the record's bytes. Items that do not fit end the list: the rest is as good
- * as missing. */
+static struct stored_item item_at(const struct folder_source *source, size_t index)
+{
+    struct stored_item item;
+    memcpy(&item, source->cache_items + index * sizeof item, sizeof item);
+    return item;
+}
+
+/* Finds the items in the record's bytes. Items that do not fit end the list: the rest is as good as
+ * missing. */
 static void parse_cache(struct folder_source *source)
 {
     const char *data = buf_text(&source->cache_bytes);
@@ -54,24 +61,16 @@ static void parse_cache(struct folder_source *source)
         data[used - 1] != '\n' || count > (len - used) / sizeof(struct stored_item)) {
         return;
     }
-    const char *paths = data + used + count * sizeof(struct stored_item);
-    size_t paths_len = len - (size_t)(paths - data);
-    source->cache = mem_calloc(count ? count : 1, sizeof *source->cache);
+    source->cache_items = data + used;
+    source->cache_paths = data + used + count * sizeof(struct stored_item);
+    size_t paths_len = len - (size_t)(source->cache_paths - data);
     for (uint64_t i = 0; i < count; i++) {
-        struct stored_item item;
-        memcpy(&item, data + used + i * sizeof item, sizeof item);
+        struct stored_item item = item_at(source, i);
         if (item.path >= paths_len || item.path_len >= paths_len - item.path ||
-            paths[item.path + item.path_len] != '\0') {
+            source->cache_paths[item.path + item.path_len] != '\0') {
             return;
         }
-        struct cached_file *file = &source->cache[source->cache_len++];
-        file->path = paths + item.path;
-        file->stamp = (struct file_stamp){.inode = item.inode,
-                                          .size = item.size,
-                                          .mtime_ns = item.mtime_ns,
-                                          .ctime_ns = item.ctime_ns};
-        file->may_have_xattrs = item.may_have_xattrs != 0;
-        memcpy(file->digest.bytes, item.digest, DIGEST_BYTES);
+        source->cache_len++;
     }
 }
 
@@ -88,12 +87,21 @@ static void fill_slots(struct folder_source *source)
     }
     source->cache_slots = mem_calloc(source->cache_slots_cap, sizeof *source->cache_slots);
     for (size_t i = 0; i < source->cache_len; i++) {
-        size_t at = slot_of(source, source->cache[i].stamp.inode);
+        size_t at = slot_of(source, item_at(source, i).inode);
         while (source->cache_slots[at]) {
             at = (at + 1) & (source->cache_slots_cap - 1);
         }
         source->cache_slots[at] = (uint32_t)(i + 1);
     }
+}
+
+void folder_cache_drop(struct folder_source *source)
+{
+    buf_release(&source->cache_bytes);
+    source->cache_bytes = (struct buf)BUF_INIT(0);
+    free(source->cache_slots);
+    source->cache_slots = NULL;
+    source->cache_len = 0;
 }
 
 void folder_cache_load(struct folder_source *source, struct store *store)
@@ -110,31 +118,37 @@ void folder_cache_load(struct folder_source *source, struct store *store)
     }
 }
 
-const struct cached_file *folder_cache_find(const struct folder_source *source, const char *path,
-                                            const struct file_stamp *stamp)
+bool folder_cache_find(const struct folder_source *source, const char *path,
+                       const struct file_stamp *stamp, struct cached_file *out)
 {
     if (source->cache_len == 0) {
-        return NULL;
+        return false;
     }
     size_t at = slot_of(source, stamp->inode);
     for (; source->cache_slots[at]; at = (at + 1) & (source->cache_slots_cap - 1)) {
-        const struct cached_file *file = &source->cache[source->cache_slots[at] - 1];
-        if (file_stamp_equal(&file->stamp, stamp) && strcmp(file->path, path) == 0) {
-            return file;
+        struct stored_item item = item_at(source, source->cache_slots[at] - 1);
+        struct file_stamp stored = {.inode = item.inode,
+                                    .size = item.size,
+                                    .mtime_ns = item.mtime_ns,
+                                    .ctime_ns = item.ctime_ns};
+        if (file_stamp_equal(&stored, stamp) &&
+            strcmp(source->cache_paths + item.path, path) == 0) {
+            out->may_have_xattrs = item.may_have_xattrs != 0;
+            memcpy(out->digest.bytes, item.digest, DIGEST_BYTES);
+            return true;
         }
     }
-    return NULL;
+    return false;
 }
 
 /* Looks the file up in the cache; fills its digest. The lock is held. */
 static bool look_up(struct folder_source *source, struct folder_file *file)
 {
-    const struct cached_file *hit =
-        folder_cache_find(source, source->paths.data + file->path, &file->stamp);
-    if (!hit) {
+    struct cached_file hit;
+    if (!folder_cache_find(source, file->path, &file->stamp, &hit)) {
         return false;
     }
-    file->digest = hit->digest;
+    file->digest = hit.digest;
     file->hashed = true;
     return true;
 }
@@ -168,49 +182,52 @@ void folder_remember(struct folder_source *source, uint64_t handle, const struct
     pthread_mutex_unlock(&source->lock);
 }
 
-static int by_path(const void *a, const void *b)
+static int by_path(const void *a, const void *b, void *ctx)
 {
-    return strcmp(((const struct cached_file *)a)->path, ((const struct cached_file *)b)->path);
+    const struct folder_source *source = ctx;
+    return strcmp(source->files[*(const uint32_t *)a].path,
+                  source->files[*(const uint32_t *)b].path);
 }
 
-/* All files whose digest may be kept, sorted; the caller's. The lock is held. */
-static struct cached_file *collect(struct folder_source *source, size_t *len_out)
+/* The numbers of all files whose digest may be kept, by path; the caller's. The lock is held. */
+static uint32_t *collect(struct folder_source *source, size_t *len_out)
 {
-    struct cached_file *list = mem_calloc(source->files_len + 1, sizeof *list);
+    uint32_t *list = mem_calloc(source->files_len + 1, sizeof *list);
     size_t len = 0;
     for (size_t i = 0; i < source->files_len; i++) {
         struct folder_file *file = &source->files[i];
         if ((file->hashed || look_up(source, file)) && !file->racy) {
-            list[len++] = (struct cached_file){.path = source->paths.data + file->path,
-                                               .stamp = file->stamp,
-                                               .may_have_xattrs = file->may_have_xattrs,
-                                               .digest = file->digest};
+            list[len++] = (uint32_t)i;
         }
     }
-    qsort(list, len, sizeof *list, by_path);
+    qsort_r(list, len, sizeof *list, by_path, source);
     *len_out = len;
     return list;
 }
 
-static void render(const struct cached_file *list, size_t len, struct buf *out)
+static void render(const struct folder_source *source, const uint32_t *list, size_t len,
+                   struct buf *out)
 {
     size_t at = 0;
+    buf_reserve(out, 64 + len * sizeof(struct stored_item) + source->names_len);
     buf_printf(out, CACHE_MAGIC "%0*zu\n", COUNT_DIGITS, len);
     for (size_t i = 0; i < len; i++) {
-        size_t path_len = strlen(list[i].path);
-        struct stored_item item = {.inode = list[i].stamp.inode,
-                                   .size = list[i].stamp.size,
-                                   .mtime_ns = list[i].stamp.mtime_ns,
-                                   .ctime_ns = list[i].stamp.ctime_ns,
+        const struct folder_file *file = &source->files[list[i]];
+        size_t path_len = strlen(file->path);
+        struct stored_item item = {.inode = file->stamp.inode,
+                                   .size = file->stamp.size,
+                                   .mtime_ns = file->stamp.mtime_ns,
+                                   .ctime_ns = file->stamp.ctime_ns,
                                    .path = (uint32_t)at,
                                    .path_len = (uint32_t)path_len,
-                                   .may_have_xattrs = list[i].may_have_xattrs};
-        memcpy(item.digest, list[i].digest.bytes, DIGEST_BYTES);
+                                   .may_have_xattrs = file->may_have_xattrs};
+        memcpy(item.digest, file->digest.bytes, DIGEST_BYTES);
         buf_append(out, &item, sizeof item);
         at += path_len + 1;
     }
     for (size_t i = 0; i < len; i++) {
-        buf_append(out, list[i].path, strlen(list[i].path) + 1);
+        const char *path = source->files[list[i]].path;
+        buf_append(out, path, strlen(path) + 1);
     }
 }
 
@@ -218,10 +235,10 @@ static void save(struct folder_source *source, struct store *store)
 {
     AUTO(buf_release) struct buf bytes = BUF_INIT(0);
     pthread_mutex_lock(&source->lock);
-    if (source->cache_stale && source->paths.len < UINT32_MAX) {
+    if (source->cache_stale && source->names_len < UINT32_MAX && source->files_len < UINT32_MAX) {
         size_t len = 0;
-        AUTO(mem_freep) struct cached_file *list = collect(source, &len);
-        render(list, len, &bytes);
+        AUTO(mem_freep) uint32_t *list = collect(source, &len);
+        render(source, list, len, &bytes);
         source->cache_stale = false;
     }
     pthread_mutex_unlock(&source->lock);
@@ -231,14 +248,21 @@ static void save(struct folder_source *source, struct store *store)
     }
 }
 
-void folder_save_cache(struct tree *tree, struct store *store)
+struct content_source *folder_tree_source(const struct tree *tree)
 {
-    struct folder_source *saved = NULL;
     for (size_t i = 0; i < tree_len(tree); i++) {
-        struct folder_source *source = folder_source_of(tree_at(tree, i)->source);
-        if (source && source != saved) {
-            save(source, store);
-            saved = source;
+        struct content_source *source = tree_at(tree, i)->source;
+        if (folder_source_of(source)) {
+            return source;
         }
+    }
+    return NULL;
+}
+
+void folder_save_cache(struct content_source *base, struct store *store)
+{
+    struct folder_source *source = folder_source_of(base);
+    if (source) {
+        save(source, store);
     }
 }

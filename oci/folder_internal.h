@@ -17,7 +17,7 @@ struct file_stamp {
 
 /* A regular file of the folder; its index is its entries' `handle`. */
 struct folder_file {
-    size_t path; /* offset into folder_source.paths */
+    const char *path; /* in folder_source.names */
     struct file_stamp stamp;
     bool may_have_xattrs; /* nobody saw yet that it has none */
     bool fine_clock;      /* its times are the kernel's, to a hundredth of a second at least */
@@ -26,10 +26,8 @@ struct folder_file {
     struct digest digest;
 };
 
-/* An entry of the stat cache. */
+/* What the stat cache says of a file. */
 struct cached_file {
-    const char *path; /* borrowed from the cache's bytes */
-    struct file_stamp stamp;
     bool may_have_xattrs;
     struct digest digest;
 };
@@ -41,15 +39,17 @@ struct folder_source {
     bool fine_clock;    /* of that device */
     char *path;         /* absolute: the cache's name */
     int64_t scanned_ns; /* when the scan began */
-    struct buf paths;   /* the files' paths, each with its terminator */
+    struct arena *names; /* the files' paths */
+    size_t names_len;    /* bytes, with terminators */
     struct folder_file *files;
     size_t files_len;
     size_t files_cap;
-    pthread_mutex_t lock; /* guards what follows, and the files' digests */
-    bool cache_read;      /* the cache does not change any more */
-    struct buf cache_bytes;
-    struct cached_file *cache;
-    size_t cache_len;
+    pthread_mutex_t lock;    /* guards what follows, and the files' digests */
+    bool cache_read;         /* the cache does not change any more */
+    struct buf cache_bytes;  /* as the store has it */
+    const char *cache_items; /* in there; see folder_cache.c */
+    const char *cache_paths;
+    size_t cache_len;      /* items */
     uint32_t *cache_slots; /* a hash table by inode, sized to a power of two: indices + 1 */
     size_t cache_slots_cap;
     bool cache_stale; /* the files say something that the cache in the store does not */
@@ -66,9 +66,12 @@ uint64_t folder_source_add(struct folder_source *source, const char *path, const
 /* Reads the cache, before other threads use SOURCE. */
 void folder_cache_load(struct folder_source *source, struct store *store);
 
-/* What a cache that was read says of the file PATH, if its stamp is still the same; else NULL. */
-const struct cached_file *folder_cache_find(const struct folder_source *source, const char *path,
-                                            const struct file_stamp *stamp);
+/* Forgets what was read, where everything that may be looked up was. */
+void folder_cache_drop(struct folder_source *source);
+
+/* Whether a cache that was read has the file PATH with this stamp; OUT is what it says of it. */
+bool folder_cache_find(const struct folder_source *source, const char *path,
+                       const struct file_stamp *stamp, struct cached_file *out);
 
 /* SOURCE as a folder's, NULL if it is another kind. */
 struct folder_source *folder_source_of(struct content_source *source);
@@ -99,9 +102,10 @@ struct stat_item {
     /* What stat_batch_run() fills: */
     bool gone; /* deleted meanwhile: the rest is not filled */
     bool has_xattrs;
-    bool xattrs_unknown;             /* not asked for */
-    const struct cached_file *known; /* what the cache says of the file as it is */
-    char *link;                      /* a symbolic link's target */
+    bool xattrs_unknown;      /* not asked for */
+    bool is_known;            /* the cache has the file as it is: */
+    struct cached_file known; /* what it says of it */
+    char *link;               /* a symbolic link's target */
     struct stat st;
 };
 

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "oci/folder_internal.h"
+#include "oci/tree_internal.h"
 
 void file_stamp_of(const struct stat *st, struct file_stamp *out)
 {
@@ -29,7 +30,7 @@ bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b)
 
 static const char *path_of(const struct folder_source *source, uint64_t handle)
 {
-    return source->paths.data + source->files[handle].path;
+    return source->files[handle].path;
 }
 
 int folder_open_file(struct folder_source *source, uint64_t handle, int *fd_out,
@@ -123,10 +124,8 @@ static void folder_source_free(struct content_source *base)
     struct folder_source *source = (struct folder_source *)base;
     fd_closep(&source->fd);
     pthread_mutex_destroy(&source->lock);
-    buf_release(&source->paths);
-    buf_release(&source->cache_bytes);
-    free(source->cache);
-    free(source->cache_slots);
+    arena_unref(source->names);
+    folder_cache_drop(source);
     free(source->files);
     free(source->path);
     free(source);
@@ -140,6 +139,7 @@ struct folder_source *folder_source_new(int fd, char *path)
     source->base = (struct content_source){.ops = &folder_ops, .refs = 1};
     source->fd = fd;
     source->path = path;
+    source->names = arena_new();
     pthread_mutex_init(&source->lock, NULL);
     return source;
 }
@@ -152,7 +152,7 @@ uint64_t folder_source_add(struct folder_source *source, const char *path, const
         source->files = mem_realloc(source->files, source->files_cap, sizeof *source->files);
     }
     struct folder_file *file = &source->files[source->files_len];
-    *file = (struct folder_file){.path = source->paths.len,
+    *file = (struct folder_file){.path = arena_text(source->names, path),
                                  .may_have_xattrs = may_have_xattrs,
                                  /* Whole seconds may be all that the file system knows. */
                                  .fine_clock = source->fine_clock && st->st_dev == source->device &&
@@ -162,7 +162,7 @@ uint64_t folder_source_add(struct folder_source *source, const char *path, const
         file->digest = known->digest;
     }
     file_stamp_of(st, &file->stamp);
-    buf_append(&source->paths, path, strlen(path) + 1);
+    source->names_len += strlen(path) + 1;
     return source->files_len++;
 }
 

@@ -101,8 +101,9 @@ static bool is_known_plain(struct stat_run *run, struct stat_item *item, const c
     struct file_stamp stamp;
     file_stamp_of(&item->st, &stamp);
     set_name(run, name);
-    item->known = folder_cache_find(source, run->absolute.data + strlen(source->path) + 1, &stamp);
-    return item->known && !item->known->may_have_xattrs;
+    const char *path = run->absolute.data + strlen(source->path) + 1;
+    item->is_known = folder_cache_find(source, path, &stamp, &item->known);
+    return item->is_known && !item->known.may_have_xattrs;
 }
 
 static int look_for_xattrs(struct stat_run *run, struct stat_item *item, const char *name,

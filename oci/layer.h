@@ -47,7 +47,7 @@ struct layer_options {
 /* Writes DIFF. When its diff id turns out to be known in this compression and level, the blob that
  * is there is used. Fills OUT (blob descriptor with OCI media type, and diff id), and saves the
  * layer's record and tree index. Errors of reading content name the entry's path. POOL does the
- * compressing. Memory is bounded whatever the size: some 4 MiB for each of 2 * threads + 2 blocks.
+ * compressing. Memory is bounded whatever the size: some 4 MiB for each of 2 * threads + 1 blocks.
  * Compressed blocks of layers written before are copied where their raw bytes are the same
  * (oci/layer_reuse.h). What a layer cannot say (names ".wh.X", ENTRY_OPAQUE, hard links to nothing)
  * is ERR_STEP. */

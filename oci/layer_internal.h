@@ -37,7 +37,7 @@ void layer_codec_tail(const struct layer_codec *codec, const struct gzip_check *
  */
 #define LAYER_LARGE_BYTES ((uint64_t)1 << 20)
 /* Blocks of whole entries are no larger, and, unless a large file follows, no smaller. */
-#define LAYER_BLOCK_MAX ((size_t)2 << 20)
+#define LAYER_BLOCK_MAX (((size_t)1 << 20) + ((size_t)8 << 10))
 #define LAYER_BLOCK_MIN ((size_t)256 << 10)
 
 /* One block: the entries [first, end) as a whole, or a piece of the large file FIRST. */

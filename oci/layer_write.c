@@ -60,7 +60,7 @@ static void layer_write_init(struct layer_write *job, struct pool *pool, struct 
     job->notes = layer_notes_new(diff, options->timestamps);
     job->codec = layer_codec_new(options->compression, options->level);
     job->plan = (struct layer_plan){.tree = diff, .timestamps = options->timestamps};
-    job->slots_len = pool ? 2 * (size_t)pool_size(pool) + 2 : 1;
+    job->slots_len = pool ? 2 * (size_t)pool_size(pool) + 1 : 1;
     job->slots = mem_calloc(job->slots_len, sizeof *job->slots);
     for (size_t i = 0; i < job->slots_len; i++) {
         job->slots[i].job = job;

@@ -137,7 +137,8 @@ int store_put_blob(struct store *store, const void *data, size_t len, struct dig
     uint64_t size = 0;
     if (!store_has_blob(store, &digest, &size) || size != len) {
         char path[STORE_BLOB_PATH_SIZE];
-        if (store_write_file(store, store_blob_path(&digest, path), data, len, err) != 0) {
+        const struct iovec part = {(void *)data, len};
+        if (store_write_file(store, store_blob_path(&digest, path), &part, 1, err) != 0) {
             return -1;
         }
     }

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #include "oci/store.h"
 
@@ -56,8 +57,8 @@ void store_temp_remove(struct store *store);
  */
 void store_temp_sweep(struct store *store);
 
-/* Writes LEN bytes to the file PATH: temporary name, then rename. */
-int store_write_file(struct store *store, const char *path, const void *data, size_t len,
+/* Writes the COUNT PARTS one behind the other to the file PATH: temporary name, then rename. */
+int store_write_file(struct store *store, const char *path, const struct iovec *parts, size_t count,
                      struct error *err);
 
 /* The name of the file for NAME below records/KIND/ or locks/; the caller's. */

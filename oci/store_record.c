@@ -102,15 +102,30 @@ static int make_kind(struct store *store, const char *kind, struct error *err)
     return 0;
 }
 
-/* Whether the record PATH holds just these BYTES: then it only becomes used again. A rename costs
- * more than a look, and on some disks waits for them. */
-static bool is_written(struct store *store, const char *path, const struct buf *bytes)
+/* Whether the file FD goes on with the LEN bytes at DATA. */
+static bool goes_on_with(int fd, const char *data, size_t len)
 {
-    AUTO(buf_release) struct buf there = BUF_INIT(record_max);
-    struct error ignored = {0};
-    bool found = false;
-    return file_read(store->fd, path, bytes->len, &there, &found, &ignored) == 0 && found &&
-           there.len == bytes->len && memcmp(there.data, bytes->data, bytes->len) == 0 &&
+    char chunk[16 * 1024];
+    while (len > 0) {
+        ssize_t got = read(fd, chunk, len < sizeof chunk ? len : sizeof chunk);
+        if (got <= 0 || memcmp(chunk, data, (size_t)got) != 0) {
+            return false;
+        }
+        data += got;
+        len -= (size_t)got;
+    }
+    return true;
+}
+
+/* Whether the record PATH holds just this HEAD and value: then it only becomes used again. A rename
+ * costs more than a look, and on some disks waits for them. */
+static bool is_written(struct store *store, const char *path, const struct buf *head,
+                       const void *data, size_t len)
+{
+    AUTO(fd_closep) int fd = openat(store->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct stat st;
+    return fd >= 0 && fstat(fd, &st) == 0 && (uint64_t)st.st_size == head->len + len &&
+           goes_on_with(fd, head->data, head->len) && goes_on_with(fd, data, len) &&
            store_touch(store, path);
 }
 
@@ -126,19 +141,18 @@ int store_record_put(struct store *store, const char *kind, const char *name, co
     }
     char hex[DIGEST_HEX_SIZE];
     record_digest(name, name_len, data, len, hex);
-    AUTO(buf_release) struct buf bytes = BUF_INIT(0);
-    buf_reserve(&bytes, HEADER_MAX + name_len + len);
-    buf_printf(&bytes, RECORD_MAGIC "%s %zu %zu\n", hex, name_len, len);
-    buf_append(&bytes, name, name_len);
-    buf_append(&bytes, data, len);
+    AUTO(buf_release) struct buf head = BUF_INIT(0);
+    buf_printf(&head, RECORD_MAGIC "%s %zu %zu\n", hex, name_len, len);
+    buf_append(&head, name, name_len);
     AUTO(mem_freep) char *path = record_path(kind, name);
-    if (is_written(store, path, &bytes)) {
+    if (is_written(store, path, &head, data, len)) {
         return 0;
     }
     if (make_kind(store, kind, err) != 0) {
         return -1;
     }
-    return store_write_file(store, path, bytes.data, bytes.len, err);
+    const struct iovec parts[] = {{head.data, head.len}, {(void *)data, len}};
+    return store_write_file(store, path, parts, ARRAY_LEN(parts), err);
 }
 
 /* Reads the file PATH of a record into BYTES and finds its parts. *FOUND_OUT is false if it is

@@ -247,7 +247,7 @@ int store_temp_dir(struct store *store, char **path_out, struct error *err)
     return 0;
 }
 
-int store_write_file(struct store *store, const char *path, const void *data, size_t len,
+int store_write_file(struct store *store, const char *path, const struct iovec *parts, size_t count,
                      struct error *err)
 {
     AUTO(mem_freep) char *temp = NULL;
@@ -258,7 +258,10 @@ int store_write_file(struct store *store, const char *path, const void *data, si
     if (file_open(store->fd, temp, O_WRONLY | O_CREAT | O_EXCL, STORE_FILE_MODE, &fd, err) != 0) {
         return store_fault(store, err);
     }
-    int result = file_write_fd(fd, path, data, len, err);
+    int result = 0;
+    for (size_t i = 0; i < count && result == 0; i++) {
+        result = file_write_fd(fd, path, parts[i].iov_base, parts[i].iov_len, err);
+    }
     if (result == 0 && renameat(store->fd, temp, store->fd, path) != 0) {
         result = error_errno(err, ERR_STORE, "rename to '%s'", path);
     }

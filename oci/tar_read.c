@@ -158,9 +158,9 @@ static int make_entry(struct tar_reader *t, const struct tar_overrides *o, struc
     entry->gid = (uint32_t)h->gid;
     entry->mtime = h->mtime;
     entry->xattrs = t->xattrs;
-    entry->xattrs_len = (uint32_t)t->xattrs_len;
+    entry->xattrs_len = (uint16_t)t->xattrs_len;
     entry->handle = t->offset;
-    if (entry->type == ENTRY_CHAR || entry->type == ENTRY_BLOCK) {
+    if (entry_is_device(entry)) {
         entry->rdev_major = (uint32_t)h->major;
         entry->rdev_minor = (uint32_t)h->minor;
     }

@@ -215,7 +215,8 @@ static int check(const struct entry *entry, struct error *err)
     if (entry->type == ENTRY_SYMLINK && !entry->link) {
         return error_set(err, ERR_STEP, "%s: symbolic link without a target", entry->path);
     }
-    if (entry->rdev_major > MAX_OCTAL_7 || entry->rdev_minor > MAX_OCTAL_7) {
+    if (entry_is_device(entry) &&
+        (entry->rdev_major > MAX_OCTAL_7 || entry->rdev_minor > MAX_OCTAL_7)) {
         return error_set(err, ERR_STEP, "%s: device number %u:%u is too large for tar", entry->path,
                          entry->rdev_major, entry->rdev_minor);
     }

@@ -20,6 +20,7 @@
 #ifndef SLIPWAY_OCI_TREE_H
 #define SLIPWAY_OCI_TREE_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -96,20 +97,34 @@ struct entry {
     const struct entry *target; /* HARDLINK in a finished tree: the file's entry */
     struct content_source *
         source; /* FILE with size > 0: where the content is. Borrowed: the tree holds a reference */
-    uint64_t handle;            /* FILE: the source's own mark (an offset, an index) */
+    union {
+        uint64_t handle; /* FILE: the source's own mark (an offset, an index) */
+        struct {
+            uint32_t rdev_major; /* CHAR, BLOCK */
+            uint32_t rdev_minor;
+        };
+    };
     uint64_t size;              /* FILE: bytes */
     int64_t mtime;              /* seconds since 1970 */
     const struct xattr *xattrs; /* sorted by name */
-    uint32_t xattrs_len;
-    uint32_t mode; /* 07777 */
+    uint32_t mode;              /* 07777 */
     uint32_t uid;
     uint32_t gid;
-    uint32_t rdev_major;
-    uint32_t rdev_minor;
+    uint16_t xattrs_len;
     uint8_t type;         /* enum entry_type */
     uint8_t flags;        /* enum entry_flag */
     struct digest digest; /* with ENTRY_HAS_DIGEST */
 };
+
+/* A large tree is as large as its entries: 64 bytes of pointers and numbers of 8 bytes, then the
+ * small ones. */
+static_assert(sizeof(struct entry) == 112, "an entry grew");
+
+/* Whether ENTRY is a device: has rdev_major and rdev_minor, and no handle. */
+static inline bool entry_is_device(const struct entry *entry)
+{
+    return entry->type == ENTRY_CHAR || entry->type == ENTRY_BLOCK;
+}
 
 struct tree;
 struct tree_builder;
@@ -173,6 +188,9 @@ struct tree *tree_merge(struct tree *base, struct tree *diff);
 struct tree_builder *tree_builder_new(void);
 /* Copies ENTRY's strings and xattrs; takes a reference of its source. */
 void tree_builder_add(struct tree_builder *b, const struct entry *entry);
+/* The same for an entry whose path lives as long as its source, which it must have: it is not
+ * copied. */
+void tree_builder_add_kept(struct tree_builder *b, const struct entry *entry);
 /* Whether an entry with that path was added (a linear structure is kept for this from the first
  * call on). */
 bool tree_builder_has(struct tree_builder *b, const char *path);

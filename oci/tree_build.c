@@ -1,4 +1,5 @@
 /* How a tree is made: entries copied into an arena, sorted, hard links tied. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,10 +12,17 @@ struct tree_builder {
     struct arena *arena;
     /* A hash set of paths, made with the first tree_builder_has(): indices + 1 into the arena's
      * entries. */
-    size_t *slots;
+    uint32_t *slots; /* LIMIT_ENTRIES fits */
     size_t slots_cap;
     size_t slots_filled; /* entries that are in the set */
 };
+
+struct arena *arena_new(void)
+{
+    struct arena *arena = mem_calloc(1, sizeof *arena);
+    arena->refs = 1;
+    return arena;
+}
 
 struct arena *arena_ref(struct arena *arena)
 {
@@ -39,10 +47,11 @@ void arena_unref(struct arena *arena)
     free(arena);
 }
 
-static void *arena_alloc(struct arena *arena, size_t size)
+/* ALIGN is a power of two. Chunks begin aligned to anything. */
+static void *arena_alloc(struct arena *arena, size_t size, size_t align)
 {
-    size = (size + 7) & ~(size_t)7;
-    if (arena->chunks_len == 0 || arena->size - arena->used < size) {
+    arena->used = (arena->used + align - 1) & ~(align - 1);
+    if (arena->chunks_len == 0 || arena->used > arena->size || arena->size - arena->used < size) {
         arena->size = size > CHUNK_SIZE ? size : CHUNK_SIZE;
         arena->used = 0;
         arena->chunks = mem_realloc(arena->chunks, arena->chunks_len + 1, sizeof *arena->chunks);
@@ -53,18 +62,18 @@ static void *arena_alloc(struct arena *arena, size_t size)
     return p;
 }
 
-static const char *arena_text(struct arena *arena, const char *text)
+const char *arena_text(struct arena *arena, const char *text)
 {
     size_t size = strlen(text) + 1;
-    return memcpy(arena_alloc(arena, size), text, size);
+    return memcpy(arena_alloc(arena, size, 1), text, size);
 }
 
 static const struct xattr *arena_xattrs(struct arena *arena, const struct xattr *xattrs, size_t len)
 {
-    struct xattr *copy = arena_alloc(arena, len * sizeof *copy);
+    struct xattr *copy = arena_alloc(arena, len * sizeof *copy, _Alignof(struct xattr));
     for (size_t i = 0; i < len; i++) {
         copy[i].name = arena_text(arena, xattrs[i].name);
-        void *value = arena_alloc(arena, xattrs[i].size + 1);
+        void *value = arena_alloc(arena, xattrs[i].size + 1, 1);
         memcpy(value, xattrs[i].value, xattrs[i].size);
         copy[i].value = value;
         copy[i].size = xattrs[i].size;
@@ -89,12 +98,11 @@ static void arena_hold(struct arena *arena, struct content_source *source)
 struct tree_builder *tree_builder_new(void)
 {
     struct tree_builder *b = mem_calloc(1, sizeof *b);
-    b->arena = mem_calloc(1, sizeof *b->arena);
-    b->arena->refs = 1;
+    b->arena = arena_new();
     return b;
 }
 
-void tree_builder_add(struct tree_builder *b, const struct entry *entry)
+static void add(struct tree_builder *b, const struct entry *entry, const char *path)
 {
     struct arena *arena = b->arena;
     if (arena->entries_len == arena->entries_cap) {
@@ -104,12 +112,23 @@ void tree_builder_add(struct tree_builder *b, const struct entry *entry)
     struct entry *copy = &arena->entries[arena->entries_len++];
     *copy = *entry;
     copy->target = NULL;
-    copy->path = arena_text(arena, entry->path);
+    copy->path = path;
     copy->link = entry->link ? arena_text(arena, entry->link) : NULL;
     copy->xattrs = entry->xattrs_len ? arena_xattrs(arena, entry->xattrs, entry->xattrs_len) : NULL;
     if (entry->source) {
         arena_hold(arena, entry->source);
     }
+}
+
+void tree_builder_add(struct tree_builder *b, const struct entry *entry)
+{
+    add(b, entry, arena_text(b->arena, entry->path));
+}
+
+void tree_builder_add_kept(struct tree_builder *b, const struct entry *entry)
+{
+    assert(entry->source);
+    add(b, entry, entry->path);
 }
 
 static size_t hash_text(const char *text)
@@ -122,7 +141,7 @@ static size_t hash_text(const char *text)
 }
 
 /* The slot of PATH, or the free one where it belongs. */
-static size_t *slot_of(struct tree_builder *b, const char *path)
+static uint32_t *slot_of(struct tree_builder *b, const char *path)
 {
     size_t at = hash_text(path) & (b->slots_cap - 1);
     while (b->slots[at] && strcmp(b->arena->entries[b->slots[at] - 1].path, path) != 0) {
@@ -133,9 +152,9 @@ static size_t *slot_of(struct tree_builder *b, const char *path)
 
 static void fill_slots(struct tree_builder *b)
 {
-    if (b->arena->entries_len * 2 >= b->slots_cap) {
+    if (b->arena->entries_len * 3 / 2 >= b->slots_cap) {
         b->slots_cap = b->slots_cap ? b->slots_cap : 256;
-        while (b->slots_cap <= b->arena->entries_len * 4) {
+        while (b->slots_cap <= b->arena->entries_len * 2) {
             b->slots_cap *= 2;
         }
         free(b->slots);
@@ -143,7 +162,7 @@ static void fill_slots(struct tree_builder *b)
         b->slots_filled = 0;
     }
     for (; b->slots_filled < b->arena->entries_len; b->slots_filled++) {
-        *slot_of(b, b->arena->entries[b->slots_filled].path) = b->slots_filled + 1;
+        *slot_of(b, b->arena->entries[b->slots_filled].path) = (uint32_t)b->slots_filled + 1;
     }
 }
 

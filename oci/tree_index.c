@@ -105,7 +105,7 @@ static void get_xattrs(struct cursor *c, struct decoded *d, struct entry *e)
     for (uint32_t i = 0; i < count && !c->bad; i++) {
         size_t len = (size_t)get_max(c, 255);
         d->names[i] = mem_alloc(len + 1);
-        e->xattrs_len = i + 1;
+        e->xattrs_len = (uint16_t)(i + 1);
         get_text(c, d->names[i], len);
         size_t size = (size_t)get_max(c, LIMIT_XATTR_BYTES);
         d->xattrs[i] = (struct xattr){d->names[i], get_bytes(c, size), size};
@@ -125,8 +125,12 @@ static void get_entry(struct cursor *c, struct decoded *d, struct entry *e)
     e->mtime = unzigzag(get_uint(c));
     e->size = get_uint(c);
     e->handle = get_uint(c);
-    e->rdev_major = (uint32_t)get_max(c, UINT32_MAX);
-    e->rdev_minor = (uint32_t)get_max(c, UINT32_MAX);
+    uint32_t major = (uint32_t)get_max(c, UINT32_MAX);
+    uint32_t minor = (uint32_t)get_max(c, UINT32_MAX);
+    if (entry_is_device(e)) {
+        e->rdev_major = major;
+        e->rdev_minor = minor;
+    }
     size_t link = (size_t)get_max(c, LIMIT_LINK_BYTES + 1);
     if (link > 0) {
         get_text(c, d->link, link - 1);

@@ -48,6 +48,7 @@ static void put_path(struct buf *out, const char *before, const char *path)
 
 static void put_entry(struct buf *out, const struct entry *e)
 {
+    const bool device = entry_is_device(e);
     put_uint(out, e->type);
     put_uint(out, e->flags);
     put_uint(out, e->mode);
@@ -55,9 +56,9 @@ static void put_entry(struct buf *out, const struct entry *e)
     put_uint(out, e->gid);
     put_uint(out, zigzag(e->mtime));
     put_uint(out, e->size);
-    put_uint(out, e->handle);
-    put_uint(out, e->rdev_major);
-    put_uint(out, e->rdev_minor);
+    put_uint(out, device ? 0 : e->handle);
+    put_uint(out, device ? e->rdev_major : 0);
+    put_uint(out, device ? e->rdev_minor : 0);
     put_uint(out, e->link ? strlen(e->link) + 1 : 0);
     buf_append(out, e->link ? e->link : "", e->link ? strlen(e->link) : 0);
     if (e->flags & ENTRY_HAS_DIGEST) {

@@ -27,6 +27,10 @@ struct tree {
     size_t arenas_len;
 };
 
+/* An arena with one reference. */
+struct arena *arena_new(void);
+/* A copy of TEXT that lives as long as ARENA. */
+const char *arena_text(struct arena *arena, const char *text);
 struct arena *arena_ref(struct arena *arena);
 void arena_unref(struct arena *arena);
 

@@ -262,7 +262,7 @@ static void assert_digest(struct fixture *f, const char *path, const char *conte
     digest_of(content, strlen(content), &expected);
     assert_int_equal(tree_hash_files(tree, 0, tree_len(tree), f->store, NULL, &err), 0);
     assert_true(digest_equal(&tree_find(tree, path)->digest, &expected));
-    folder_save_cache(tree, f->store);
+    folder_save_cache(folder_tree_source(tree), f->store);
 }
 
 /* Changes the content and puts mtime back, as a careless tool would: only ctime tells. */
@@ -371,7 +371,7 @@ static void test_folder__attributes_left_out_are_not_forgotten(void **state)
     assert_int_equal(folder_tree(f->context, &options, &without, &err), 0);
     assert_int_equal(tree_at(without, 0)->xattrs_len, 0);
     assert_int_equal(tree_hash_files(without, 0, 1, f->store, NULL, &err), 0);
-    folder_save_cache(without, f->store);
+    folder_save_cache(folder_tree_source(without), f->store);
     AUTO(tree_unrefp) struct tree *tree = scan(f, NULL);
     assert_true(tree_at(tree, 0)->flags & ENTRY_HAS_DIGEST);
     assert_int_equal(tree_at(tree, 0)->xattrs_len, 1);
