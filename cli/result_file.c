@@ -39,7 +39,9 @@ static int open_target(struct result_file *file, struct error *err)
         char random[17];
         file_random_name(random);
         file->temp = mem_printf("%s.tmp-%s", file->path, random);
-        if (file_open(AT_FDCWD, file->temp, O_WRONLY | O_CREAT | O_EXCL, 0644, &fd, err) != 0) {
+        fd = open(file->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        if (fd < 0) {
+            error_errno(err, ERR_STORE, "open '%s'", file->path);
             free(MEM_STEAL(file->temp));
             return -1;
         }
@@ -68,6 +70,68 @@ int result_file_open(const char *path, struct result_file **out, struct error *e
                          "an archive is not written to a terminal: name a file or redirect");
     }
     return open_any(path, out, err);
+}
+
+/* The folder that PATH lies in; the caller's. */
+static char *folder_of(const char *path)
+{
+    size_t len = strlen(path);
+    while (len > 1 && path[len - 1] == '/') {
+        len--;
+    }
+    while (len > 0 && path[len - 1] != '/') {
+        len--;
+    }
+    while (len > 1 && path[len - 1] == '/') {
+        len--;
+    }
+    return len > 0 ? mem_strndup(path, len) : mem_strdup(".");
+}
+
+static int check_writable(const char *path, int mode, const char *named, struct error *err)
+{
+    return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0
+               ? 0
+               : error_errno(err, ERR_STORE, "open '%s'", named);
+}
+
+int result_file_check(const char *path, struct error *err)
+{
+    struct stat st;
+    if (path[0] == '\0') {
+        return error_set(err, ERR_USAGE, "the file's name is empty");
+    }
+    if (strcmp(path, "-") == 0) {
+        return 0;
+    }
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+        errno = EISDIR;
+        return error_errno(err, ERR_STORE, "open '%s'", path);
+    }
+    if (!replaceable(path)) {
+        return check_writable(path, W_OK, path, err);
+    }
+    AUTO(mem_freep) char *folder = folder_of(path);
+    return check_writable(folder, W_OK | X_OK, path, err);
+}
+
+int result_folder_check(const char *path, struct error *err)
+{
+    struct stat st;
+    if (path[0] == '\0') {
+        return error_set(err, ERR_USAGE, "the folder's name is empty");
+    }
+    AUTO(mem_freep) char *at = mem_strdup(path);
+    while (stat(at, &st) != 0 && errno == ENOENT && strcmp(at, ".") != 0 && strcmp(at, "/") != 0) {
+        char *up = folder_of(at);
+        free(at);
+        at = up;
+    }
+    if (stat(at, &st) != 0 || !S_ISDIR(st.st_mode)) {
+        errno = ENOTDIR;
+        return error_errno(err, ERR_STORE, "open '%s'", path);
+    }
+    return check_writable(at, W_OK | X_OK, path, err);
 }
 
 struct writer *result_file_writer(struct result_file *file)
