@@ -365,6 +365,14 @@ int value_always_false(void *member, const char *value, struct error *err)
     return confirm(value, false, err);
 }
 
+int value_ignored(void *member, const char *value, struct error *err)
+{
+    (void)member;
+    (void)value;
+    (void)err;
+    return 0;
+}
+
 int value_either(void *member, const char *value, struct error *err)
 {
     bool ignored = false;
