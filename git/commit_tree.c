@@ -24,6 +24,7 @@ struct walk {
     struct buf path;     /* of the entry at hand, in the tree that is made */
     bool bare;           /* a submodule was left out */
     bool lfs;            /* a .gitattributes was seen that hands files to LFS */
+    bool odd;            /* ... or that asks for what a checkout would do and is not done here */
     bool changed;        /* a file is not its blob as it is */
 };
 
@@ -98,6 +99,21 @@ static int add_link(struct place *place, const git_oid *id, struct error *err)
     return 0;
 }
 
+/* Whether the bytes have WORD by itself. */
+static bool has_word(const char *text, size_t len, const char *word)
+{
+    size_t size = strlen(word);
+    const char *end = text + len;
+    for (const char *at = text; (at = memmem(at, (size_t)(end - at), word, size)) != NULL; at++) {
+        bool begins = at > text && strchr(" \t", at[-1]);
+        bool ends = at + size == end || strchr(" \t\r\n=", at[size]);
+        if (begins && ends) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What the .gitattributes of FOLDER has to say to us; what cannot be read says nothing. */
 static int look_at_attributes(struct place *place, const git_tree *folder, struct error *err)
 {
@@ -113,6 +129,8 @@ static int look_at_attributes(struct place *place, const git_tree *folder, struc
         return 0;
     }
     place->walk->lfs |= memmem(text, len, "filter=lfs", 10) != NULL;
+    place->walk->odd |=
+        has_word(text, len, "ident") || has_word(text, len, "working-tree-encoding");
     if (!place->eol && git_eol_may_matter(text, len)) {
         place->eol = git_eol_of_commit(place->odb, &place->commit);
         return place->eol ? 0 : damaged(place, err);
@@ -459,6 +477,15 @@ static void warn_of_lfs(const struct tree *tree, struct event_sink *events)
     }
 }
 
+static void warn_of_attributes(const struct git_url *url, struct event_sink *events)
+{
+    event_warning(
+        events, NULL, 0,
+        "%s: .gitattributes has 'ident' or 'working-tree-encoding', which are not applied: "
+        "files are as they were committed, and not as a checkout makes them",
+        url->display);
+}
+
 int commit_tree_open(const struct commit_tree_request *request, git_repository *repo,
                      const git_oid *commit, const char *subdir, struct commit_tree *out,
                      struct error *err)
@@ -485,10 +512,13 @@ int commit_tree_open(const struct commit_tree_request *request, git_repository *
     if (walk.lfs) {
         warn_of_lfs(tree, request->events);
     }
+    if (walk.odd) {
+        warn_of_attributes(request->url, request->events);
+    }
     *out = (struct commit_tree){.id = id,
                                 .tree = MEM_STEAL(tree),
-                                .cacheable =
-                                    !walk.lfs && !walk.bare && !walk.changed && !request->filter};
+                                .cacheable = !walk.lfs && !walk.odd && !walk.bare &&
+                                             !walk.changed && !request->filter};
     return 0;
 }
 
