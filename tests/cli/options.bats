@@ -62,6 +62,7 @@ refuses() { # PATTERN ARGUMENT...
     refuses 'label: ' build --label =x app
     refuses 'annotation: ' build --annotation x app
     refuses 'build-context: ' build --build-context folder app
+    refuses "build-context: 'nowhere': No such file" build --build-context name=nowhere app
     refuses 'secret: id=NAME' build --secret src=app/file app
     refuses 'secret: .*missing' build --secret id=a,src=missing app
     refuses 'secret: the variable NOT_SET' build --secret id=a,env=NOT_SET app
