@@ -61,6 +61,31 @@ static int write_files(const struct build_options *o, const struct build_result 
     return 0;
 }
 
+/* Whether all that is to be written can be, so far as that can be told before there is a result. */
+static int check_targets(const struct build_options *o, struct error *err)
+{
+    const struct {
+        const char *option;
+        const char *path;
+    } files[] = {{"--iidfile", o->iidfile},
+                 {"--digest-file", o->digest_file},
+                 {"--metadata-file", o->metadata_file}};
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        if (files[i].path && result_file_check(files[i].path, err) != 0) {
+            return error_wrap(err, "%s", files[i].option);
+        }
+    }
+    for (size_t i = 0; i < o->outputs.len; i++) {
+        const struct output *output = &o->outputs.items[i];
+        bool folder = output->type == OUTPUT_LOCAL || !output->tar;
+        if (output->dest && (folder ? result_folder_check(output->dest, err)
+                                    : result_file_check(output->dest, err)) != 0) {
+            return error_wrap(err, "--output");
+        }
+    }
+    return 0;
+}
+
 /* --isolation asks for a rung; which one a RUN gets is the machine's. */
 static int check_isolation(enum isolation wanted, struct error *err)
 {
@@ -88,7 +113,7 @@ int build_command_run(struct invocation *call, struct build_options *o,
     o->request.store = session->store;
     o->request.registry = session->registry;
     o->request.events = session->events;
-    if (check_isolation(o->request.isolation, err) != 0 ||
+    if (check_targets(o, err) != 0 || check_isolation(o->request.isolation, err) != 0 ||
         build_run(&o->request, result, err) != 0) {
         call->source_name = MEM_STEAL(result->dockerfile_name);
         call->source_text = MEM_STEAL(result->dockerfile_text);

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "builder/build.h"
 #include "cli/options.h"
+#include "git/source.h"
 #include "registry/reference.h"
 
 struct choice {
@@ -334,10 +335,14 @@ int value_context(void *member, const char *value, struct error *err)
     if (!equals || equals == value || equals[1] == '\0') {
         return error_set(err, ERR_USAGE, "'%s' is not of the form NAME=WHERE", value);
     }
+    const char *where = equals + 1;
+    if (!strstr(where, "://") && !git_is_url(where) && access(where, F_OK) != 0) {
+        return error_errno(err, ERR_USAGE, "'%s'", where);
+    }
     request->contexts =
         mem_realloc(request->contexts, request->contexts_len + 1, sizeof *request->contexts);
     request->contexts[request->contexts_len++] = (struct named_context){
-        .name = mem_strndup(value, (size_t)(equals - value)), .value = mem_strdup(equals + 1)};
+        .name = mem_strndup(value, (size_t)(equals - value)), .value = mem_strdup(where)};
     return 0;
 }
 
@@ -363,6 +368,14 @@ int value_always_false(void *member, const char *value, struct error *err)
 {
     (void)member;
     return confirm(value, false, err);
+}
+
+int value_ignored(void *member, const char *value, struct error *err)
+{
+    (void)member;
+    (void)value;
+    (void)err;
+    return 0;
 }
 
 int value_either(void *member, const char *value, struct error *err)

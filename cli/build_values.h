@@ -48,6 +48,9 @@ int value_always_true(void *member, const char *value, struct error *err);
 /* As value_always_true, for what must be false. */
 int value_always_false(void *member, const char *value, struct error *err);
 
+/* A value that changes nothing, whatever it is. */
+int value_ignored(void *member, const char *value, struct error *err);
+
 /* A truth value of either kind that changes nothing. */
 int value_either(void *member, const char *value, struct error *err);
 

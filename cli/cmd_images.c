@@ -89,10 +89,14 @@ static void fill_row(const struct images_options *o, const struct image_tag *tag
     row->cells[COLUMN_SIZE] = mem_strdup(text_bytes(row->size, size));
 }
 
+/* What --format calls the columns, and their titles. */
+static const char *const keys[COLUMNS] = {"Repository", "Tag",          "Digest",
+                                          "ID",         "CreatedSince", "Size"};
+static const char *const heads[COLUMNS] = {"REPOSITORY", "TAG",     "DIGEST",
+                                           "IMAGE ID",   "CREATED", "SIZE"};
+
 static json_t *row_json(const struct row *row)
 {
-    static const char *const keys[COLUMNS] = {"Repository", "Tag",          "Digest",
-                                              "ID",         "CreatedSince", "Size"};
     json_t *object = json_object();
     for (size_t i = 0; i < COLUMNS; i++) {
         json_object_set_new(object, keys[i], json_string(row->cells[i]));
@@ -105,24 +109,21 @@ static json_t *row_json(const struct row *row)
 static int print_formatted(const struct images_options *o, const struct row *rows, size_t len,
                            struct error *err)
 {
-    bool json = o->json || strcmp(o->format, "json") == 0;
-    for (size_t i = 0; i < len; i++) {
-        AUTO(json_freep) json_t *object = row_json(&rows[i]);
-        AUTO(buf_release) struct buf text = BUF_INIT(0);
-        if (json) {
-            json_render(object, &text);
-        } else if (template_expand(o->format, object, &text, err) != 0) {
-            return -1;
-        }
-        puts(buf_text(&text));
+    AUTO(json_freep) json_t *array = json_array();
+    AUTO(json_freep) json_t *titles = json_object();
+    for (size_t i = 0; i < COLUMNS; i++) {
+        json_object_set_new(titles, keys[i], json_string(heads[i]));
     }
-    return 0;
+    json_object_set_new(titles, "CreatedAt", json_string("CREATED AT"));
+    json_object_set_new(titles, "SizeBytes", json_string("BYTES"));
+    for (size_t i = 0; i < len; i++) {
+        json_array_append_new(array, row_json(&rows[i]));
+    }
+    return template_print(o->json ? "json" : o->format, array, titles, err);
 }
 
 static void print_table(const struct images_options *o, const struct row *rows, size_t len)
 {
-    static const char *const heads[COLUMNS] = {"REPOSITORY", "TAG",     "DIGEST",
-                                               "IMAGE ID",   "CREATED", "SIZE"};
     const char **cells = mem_calloc((len + 1) * COLUMNS, sizeof *cells);
     size_t count = 0;
     for (size_t i = 0; i <= len; i++) {

@@ -127,12 +127,51 @@ static const struct command *choose(bool docker, char **args, char ***args_out)
     return find_command(args[0]);
 }
 
+/* What docker takes in front of its command: *ARGS moves behind it. */
+static int skip_docker_options(char ***args, struct error *err)
+{
+    static const char *const with_value[] = {"--config", "--log-level", "-l"};
+    for (char **at = *args; *at; at++) {
+        if (strcmp(*at, "--debug") == 0 || strcmp(*at, "-D") == 0) {
+            *args = at + 1;
+            continue;
+        }
+        const char *value = NULL;
+        const char *option = NULL;
+        for (size_t i = 0; i < ARRAY_LEN(with_value) && !option; i++) {
+            size_t len = strlen(with_value[i]);
+            if (strncmp(*at, with_value[i], len) == 0 &&
+                ((*at)[len] == '\0' || (*at)[len] == '=')) {
+                option = with_value[i];
+                value = (*at)[len] ? *at + len + 1 : *++at;
+            }
+        }
+        if (!option) {
+            return 0;
+        }
+        if (!value) {
+            return error_set(err, ERR_USAGE, "%s needs a value", option);
+        }
+        if (option == with_value[0]) {
+            setenv("DOCKER_CONFIG", value, 1);
+        }
+        *args = at + 1;
+    }
+    return 0;
+}
+
 /* `slipway help [COMMAND]`, --help and --version, as commands of the table. */
 static int run_words(struct invocation *call, bool docker, struct error *err)
 {
     char **args = call->argv + 1;
     char *help[] = {NULL, NULL};
     char option[] = "--help";
+    if (docker && skip_docker_options(&args, err) != 0) {
+        return -1;
+    }
+    if (!args[0]) {
+        return error_set(err, ERR_USAGE, "no command, see 'slipway --help'");
+    }
     if (strcmp(args[0], "help") == 0 && args[1]) {
         help[0] = option;
         call->args = help;

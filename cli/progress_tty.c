@@ -66,7 +66,9 @@ static void erase(struct progress *p, struct tty_state *s)
         up += s->widths[i] == 0 ? 1 : (s->widths[i] + s->columns - 1) / s->columns;
     }
     if (up > 0) {
-        buf_printf(&p->out, "\r\x1b[%zuA\x1b[J", up);
+        /* Erasing down from the window's first place makes some terminals keep what is erased in
+         * their history: the first line goes by itself. */
+        buf_printf(&p->out, "\r\x1b[%zuA\x1b[2K\x1b[B\x1b[J\x1b[A", up);
     }
     s->drawn = 0;
 }

@@ -14,6 +14,13 @@
 
 struct result_file;
 
+/* Whether PATH can be opened, so that a long build is not made in vain: ERR_USAGE for an empty
+ * name, ERR_STORE. */
+int result_file_check(const char *path, struct error *err);
+
+/* The same for a folder that is made where it is missing. */
+int result_folder_check(const char *path, struct error *err);
+
 /* PATH "-" is standard output, which must be no terminal (ERR_USAGE). ERR_STORE. */
 int result_file_open(const char *path, struct result_file **out, struct error *err);
 

@@ -15,4 +15,9 @@
  */
 int template_expand(const char *text, const json_t *value, struct buf *out, struct error *err);
 
+/* Prints each object of the array ROWS as docker's listings do: FORMAT is "json" (an object a
+ * line), a template, or "table TEMPLATE", whose columns are parted by tabs; HEADS has their titles.
+ */
+int template_print(const char *format, const json_t *rows, const json_t *heads, struct error *err);
+
 #endif

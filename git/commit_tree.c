@@ -10,6 +10,7 @@
 #include "base/strlist.h"
 #include "git/content.h"
 #include "git/digest_cache.h"
+#include "git/eol.h"
 #include "git/library.h"
 #include "git/submodules.h"
 #include "git/tree_cache.h"
@@ -23,6 +24,8 @@ struct walk {
     struct buf path;     /* of the entry at hand, in the tree that is made */
     bool bare;           /* a submodule was left out */
     bool lfs;            /* a .gitattributes was seen that hands files to LFS */
+    bool odd;            /* ... or that asks for what a checkout would do and is not done here */
+    bool changed;        /* a file is not its blob as it is */
 };
 
 /* One repository: the outer one, or a submodule's. */
@@ -32,6 +35,8 @@ struct place {
     git_repository *repo;
     git_odb *odb;
     struct content_source *source;
+    git_oid commit;
+    struct git_eol *eol;  /* NULL: no .gitattributes seen so far asks for CRLF */
     const git_tree *root; /* its whole tree: .gitmodules stands there */
     const char *subdir;   /* where in `root` the walk begins */
     size_t prefix;        /* bytes of walk->path in front of this repository's paths */
@@ -94,16 +99,70 @@ static int add_link(struct place *place, const git_oid *id, struct error *err)
     return 0;
 }
 
-/* Whether a .gitattributes hands files to LFS; read only until one does. */
-static void look_for_lfs(struct place *place, const git_oid *id)
+/* Whether the bytes have WORD by itself. */
+static bool has_word(const char *text, size_t len, const char *word)
+{
+    size_t size = strlen(word);
+    const char *end = text + len;
+    for (const char *at = text; (at = memmem(at, (size_t)(end - at), word, size)) != NULL; at++) {
+        bool begins = at > text && strchr(" \t", at[-1]);
+        bool ends = at + size == end || strchr(" \t\r\n=", at[size]);
+        if (begins && ends) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What the .gitattributes of FOLDER has to say to us; what cannot be read says nothing. */
+static int look_at_attributes(struct place *place, const git_tree *folder, struct error *err)
 {
     AUTO(git_odb_object_freep) git_odb_object *object = NULL;
-    if (place->walk->lfs || git_odb_read(&object, place->odb, id)) {
-        return;
+    const git_tree_entry *item = git_tree_entry_byname(folder, ".gitattributes");
+    if (!item || git_tree_entry_type(item) != GIT_OBJECT_BLOB ||
+        git_odb_read(&object, place->odb, git_tree_entry_id(item))) {
+        return 0;
     }
+    const char *text = git_odb_object_data(object);
     size_t len = git_odb_object_size(object);
-    place->walk->lfs = len < LIMIT_TEXT_FILE_BYTES &&
-                       memmem(git_odb_object_data(object), len, "filter=lfs", 10) != NULL;
+    if (len >= LIMIT_TEXT_FILE_BYTES) {
+        return 0;
+    }
+    place->walk->lfs |= memmem(text, len, "filter=lfs", 10) != NULL;
+    place->walk->odd |=
+        has_word(text, len, "ident") || has_word(text, len, "working-tree-encoding");
+    if (!place->eol && git_eol_may_matter(text, len)) {
+        place->eol = git_eol_of_commit(place->odb, &place->commit);
+        return place->eol ? 0 : damaged(place, err);
+    }
+    return 0;
+}
+
+/* Whether the file at hand is checked out with CRLF; then ENTRY says so. */
+static bool take_crlf(struct place *place, const git_oid *id, struct entry *entry)
+{
+    struct walk *walk = place->walk;
+    AUTO(git_odb_object_freep) git_odb_object *object = NULL;
+    AUTO(buf_release) struct buf content = BUF_INIT(0);
+    AUTO(mem_freep)
+    char *path = path_join(place->subdir, buf_text(&walk->path) + place->prefix);
+    enum eol_wish wish = git_eol_wish(place->eol, path);
+    if (wish == EOL_AS_IT_IS || git_odb_read(&object, place->odb, id)) {
+        return false; /* what cannot be read is seen again when it is needed */
+    }
+    const char *data = git_odb_object_data(object);
+    size_t len = git_odb_object_size(object);
+    if (!git_eol_is_crlf(wish, data, len)) {
+        return false;
+    }
+    git_eol_to_crlf(data, len, &content);
+    entry->size = content.len;
+    digest_of(content.data, content.len, &entry->digest);
+    entry->flags |= ENTRY_HAS_DIGEST;
+    entry->source = place->source;
+    entry->handle = git_content_add_crlf(place->source, id);
+    walk->changed = true;
+    return true;
 }
 
 static int add_file(struct place *place, const git_oid *id, bool executable, struct error *err)
@@ -123,6 +182,10 @@ static int add_file(struct place *place, const git_oid *id, bool executable, str
                           .mode = executable ? 0755 : 0644,
                           .size = size,
                           .flags = ENTRY_TIME_VOLATILE};
+    if (place->eol && size > 0 && take_crlf(place, id, &entry)) {
+        tree_builder_add(walk->builder, &entry);
+        return 0;
+    }
     bool known = digest_cache_find(&walk->cache, id, &entry.digest);
     if (size == 0) {
         digest_of("", 0, &entry.digest);
@@ -133,9 +196,6 @@ static int add_file(struct place *place, const git_oid *id, bool executable, str
     }
     entry.flags |= known ? ENTRY_HAS_DIGEST : 0;
     tree_builder_add(walk->builder, &entry);
-    if (strcmp(path_name(entry.path), ".gitattributes") == 0) {
-        look_for_lfs(place, id);
-    }
     return 0;
 }
 
@@ -222,6 +282,9 @@ static int walk_tree(struct place *place, const git_tree *tree, struct error *er
     if (cancel_requested()) {
         return cancel_error(err);
     }
+    if (look_at_attributes(place, tree, err)) {
+        return -1;
+    }
     size_t count = git_tree_entrycount(tree);
     for (size_t i = 0; i < count; i++) {
         const git_tree_entry *item = git_tree_entry_byindex(tree, i);
@@ -297,9 +360,30 @@ static int find_subdir(const struct place *place, const char *subdir, git_tree *
     return result ? damaged(place, err) : 0;
 }
 
+/* The attributes of the folders above SUBDIR, which count below it too. */
+static int look_above(struct place *place, const char *subdir, struct error *err)
+{
+    AUTO(mem_freep) char *path = mem_strdup(subdir);
+    if (look_at_attributes(place, place->root, err)) {
+        return -1;
+    }
+    for (char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+        AUTO(git_tree_freep) git_tree *folder = NULL;
+        *slash = '\0';
+        int failed =
+            find_subdir(place, path, &folder, err) || look_at_attributes(place, folder, err);
+        *slash = '/';
+        if (failed) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static void place_release(struct place *place)
 {
     git_odb_freep(&place->odb);
+    git_eol_freep(&place->eol);
     content_unrefp(&place->source);
     submodules_release(&place->submodules);
 }
@@ -331,6 +415,7 @@ static int walk_commit(struct walk *walk, const struct git_mirror *at, const str
     struct place place = {.walk = walk,
                           .url = url,
                           .repo = at->repo,
+                          .commit = at->commit,
                           .subdir = subdir,
                           .prefix = walk->path.len ? walk->path.len + 1 : 0,
                           .depth = depth};
@@ -343,7 +428,8 @@ static int walk_commit(struct walk *walk, const struct git_mirror *at, const str
     if (!place.source) {
         return damaged(&place, err);
     }
-    if (subdir[0] && find_subdir(&place, subdir, &below, err)) {
+    if (subdir[0] &&
+        (find_subdir(&place, subdir, &below, err) || look_above(&place, subdir, err))) {
         return -1;
     }
     const git_tree *top = below ? below : root;
@@ -391,6 +477,15 @@ static void warn_of_lfs(const struct tree *tree, struct event_sink *events)
     }
 }
 
+static void warn_of_attributes(const struct git_url *url, struct event_sink *events)
+{
+    event_warning(
+        events, NULL, 0,
+        "%s: .gitattributes has 'ident' or 'working-tree-encoding', which are not applied: "
+        "files are as they were committed, and not as a checkout makes them",
+        url->display);
+}
+
 int commit_tree_open(const struct commit_tree_request *request, git_repository *repo,
                      const git_oid *commit, const char *subdir, struct commit_tree *out,
                      struct error *err)
@@ -417,9 +512,13 @@ int commit_tree_open(const struct commit_tree_request *request, git_repository *
     if (walk.lfs) {
         warn_of_lfs(tree, request->events);
     }
+    if (walk.odd) {
+        warn_of_attributes(request->url, request->events);
+    }
     *out = (struct commit_tree){.id = id,
                                 .tree = MEM_STEAL(tree),
-                                .cacheable = !walk.lfs && !walk.bare && !request->filter};
+                                .cacheable = !walk.lfs && !walk.odd && !walk.bare &&
+                                             !walk.changed && !request->filter};
     return 0;
 }
 

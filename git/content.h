@@ -15,11 +15,15 @@ struct content_source *git_content_new(git_repository *repo, const char *name);
 /* Adds a blob; its handle. Only while the tree is being made. */
 uint64_t git_content_add(struct content_source *source, const git_oid *id);
 
+/* The same for a file that is checked out with CRLF (git/eol.h): what is read has it. */
+uint64_t git_content_add_crlf(struct content_source *source, const git_oid *id);
+
 /* All blobs that were added, borrowed, in the order of their handles; NULL where SOURCE is another
  * kind. */
 const git_oid *git_content_ids(const struct content_source *source, size_t *len_out);
 
-/* The blob's id behind ENTRY; NULL where its content does not come from git. */
+/* The id of the blob that ENTRY's content is; NULL where it does not come from git, or is not the
+ * blob as it is. */
 const git_oid *git_content_id(const struct entry *entry);
 
 #endif

@@ -1,5 +1,6 @@
 #include "git/fetch.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <time.h>
@@ -104,6 +105,14 @@ static int fault(struct fetch *f, int result, struct error *err)
                          "%s: no kind of host key in common; put the server's ed25519 or ecdsa key "
                          "into ~/.ssh/known_hosts (ssh-keyscan prints it)",
                          f->url->display);
+    }
+    const int full[] = {ENOSPC, EDQUOT, EROFS};
+    for (size_t i = 0; i < ARRAY_LEN(full); i++) {
+        if (strstr(words, strerror(full[i]))) {
+            git_fault(err, ERR_STORE, "fetch %s", f->url->display);
+            err->sys_errno = full[i];
+            return -1;
+        }
     }
     f->passing = class == GIT_ERROR_NET || class == GIT_ERROR_OS ||
                  (class == GIT_ERROR_HTTP && (strstr(words, " 5") || strstr(words, "429")));

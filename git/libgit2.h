@@ -8,9 +8,12 @@
 #define SLIPWAY_GIT_LIBGIT2_H
 
 #include <git2.h>
+#include <git2/sys/repository.h>
 
 /* The functions that are used, without "git_". */
 #define GIT_FUNCTIONS(X)                                                                           \
+    X(attr_get_many_ext)                                                                           \
+    X(attr_value)                                                                                  \
     X(blob_free)                                                                                   \
     X(blob_lookup)                                                                                 \
     X(blob_rawcontent)                                                                             \
@@ -25,6 +28,7 @@
     X(config_free)                                                                                 \
     X(config_get_bool)                                                                             \
     X(config_get_string_buf)                                                                       \
+    X(config_new)                                                                                  \
     X(config_set_string)                                                                           \
     X(credential_ssh_key_from_agent)                                                               \
     X(credential_ssh_key_new)                                                                      \
@@ -37,8 +41,10 @@
     X(index_entrycount)                                                                            \
     X(index_find_prefix)                                                                           \
     X(index_free)                                                                                  \
+    X(index_get_byindex)                                                                           \
     X(index_get_bypath)                                                                            \
     X(index_iterator_free)                                                                         \
+    X(index_new)                                                                                   \
     X(libgit2_init)                                                                                \
     X(libgit2_opts)                                                                                \
     X(libgit2_version)                                                                             \
@@ -87,7 +93,10 @@
     X(repository_odb)                                                                              \
     X(repository_open_ext)                                                                         \
     X(repository_path)                                                                             \
+    X(repository_set_config)                                                                       \
+    X(repository_set_index)                                                                        \
     X(repository_workdir)                                                                          \
+    X(repository_wrap_odb)                                                                         \
     X(strarray_dispose)                                                                            \
     X(tag_free)                                                                                    \
     X(tag_lookup)                                                                                  \
@@ -116,6 +125,8 @@ struct git_functions {
  * makes it ready. */
 const struct git_functions *git_functions(void);
 
+#define git_attr_get_many_ext (git_functions()->attr_get_many_ext)
+#define git_attr_value (git_functions()->attr_value)
 #define git_blob_free (git_functions()->blob_free)
 #define git_blob_lookup (git_functions()->blob_lookup)
 #define git_blob_rawcontent (git_functions()->blob_rawcontent)
@@ -130,6 +141,7 @@ const struct git_functions *git_functions(void);
 #define git_config_free (git_functions()->config_free)
 #define git_config_get_bool (git_functions()->config_get_bool)
 #define git_config_get_string_buf (git_functions()->config_get_string_buf)
+#define git_config_new (git_functions()->config_new)
 #define git_config_set_string (git_functions()->config_set_string)
 #define git_credential_ssh_key_from_agent (git_functions()->credential_ssh_key_from_agent)
 #define git_credential_ssh_key_new (git_functions()->credential_ssh_key_new)
@@ -142,8 +154,10 @@ const struct git_functions *git_functions(void);
 #define git_index_entrycount (git_functions()->index_entrycount)
 #define git_index_find_prefix (git_functions()->index_find_prefix)
 #define git_index_free (git_functions()->index_free)
+#define git_index_get_byindex (git_functions()->index_get_byindex)
 #define git_index_get_bypath (git_functions()->index_get_bypath)
 #define git_index_iterator_free (git_functions()->index_iterator_free)
+#define git_index_new (git_functions()->index_new)
 #define git_libgit2_init (git_functions()->libgit2_init)
 #define git_libgit2_opts (git_functions()->libgit2_opts)
 #define git_libgit2_version (git_functions()->libgit2_version)
@@ -192,7 +206,10 @@ const struct git_functions *git_functions(void);
 #define git_repository_odb (git_functions()->repository_odb)
 #define git_repository_open_ext (git_functions()->repository_open_ext)
 #define git_repository_path (git_functions()->repository_path)
+#define git_repository_set_config (git_functions()->repository_set_config)
+#define git_repository_set_index (git_functions()->repository_set_index)
 #define git_repository_workdir (git_functions()->repository_workdir)
+#define git_repository_wrap_odb (git_functions()->repository_wrap_odb)
 #define git_strarray_dispose (git_functions()->strarray_dispose)
 #define git_tag_free (git_functions()->tag_free)
 #define git_tag_lookup (git_functions()->tag_lookup)

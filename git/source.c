@@ -167,7 +167,7 @@ int git_source_open(const struct git_request *wanted, struct git_source *out, st
     if (open_once(&request, out, err) == 0) {
         return 0;
     }
-    if (err->code != ERR_STORE || wanted->offline) {
+    if (err->code != ERR_STORE || err->sys_errno || wanted->offline) {
         return -1;
     }
     /* A damaged mirror has been marked as such: the second time it is made anew. */

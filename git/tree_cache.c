@@ -13,7 +13,7 @@
 #include "oci/tree_index.h"
 
 #define RECORD_KIND "git-trees"
-#define MAGIC "slipway git tree 1\n"
+#define MAGIC "slipway git tree 2\n"
 enum { MAGIC_LEN = sizeof MAGIC - 1, COUNT_LEN = 11, HEAD_LEN = MAGIC_LEN + GIT_OID_RAWSZ };
 
 char *tree_cache_name(const char *url, const char *subdir)

@@ -3,10 +3,13 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "base/memory.h"
 #include "base/path.h"
+#include "git/content.h"
+#include "git/eol.h"
 #include "git/library.h"
 
 /* The repository around a folder. */
@@ -14,12 +17,20 @@ struct work_tree {
     git_repository *repo;
     git_index *
         index; /* NULL where libgit2 cannot read it (a sparse index): the files' own x bits count */
-    char *prefix;     /* where the folder lies in the work tree: "" or "a/b/" */
-    bool trust_modes; /* core.fileMode: the disk's x bits mean something */
+    char *prefix;      /* where the folder lies in the work tree: "" or "a/b/" */
+    bool trust_modes;  /* core.fileMode: the disk's x bits mean something */
+    bool crlf_by_user; /* core.autocrlf or core.eol ask for CRLF, which nobody else knows of */
+    /* NULL where nothing asks for CRLF: line ends are then what they are. */
+    struct git_eol *eol;
+    git_odb *odb;
+    struct content_source *blobs;
 };
 
 static void work_tree_release(struct work_tree *w)
 {
+    git_eol_freep(&w->eol);
+    git_odb_freep(&w->odb);
+    content_unrefp(&w->blobs);
     git_index_freep(&w->index);
     git_repository_freep(&w->repo);
     mem_freep(&w->prefix);
@@ -42,12 +53,50 @@ static const git_index_entry *tracked(const struct work_tree *w, const char *pat
     return git_index_get_bypath(w->index, whole, 0);
 }
 
+static bool config_says(const git_config *config, const char *key, const char *value)
+{
+    AUTO(git_buf_disposep) git_buf text = {0};
+    return git_config_get_string_buf(&text, config, key) == 0 && strcasecmp(text.ptr, value) == 0;
+}
+
 static void read_config(struct work_tree *w)
 {
     AUTO(git_config_freep) git_config *config = NULL;
     int value = 1;
-    w->trust_modes = git_repository_config_snapshot(&config, w->repo) != 0 ||
-                     git_config_get_bool(&value, config, "core.filemode") != 0 || value;
+    int crlf = 0;
+    w->trust_modes = true;
+    if (git_repository_config_snapshot(&config, w->repo)) {
+        return;
+    }
+    w->trust_modes = git_config_get_bool(&value, config, "core.filemode") != 0 || value;
+    w->crlf_by_user = (git_config_get_bool(&crlf, config, "core.autocrlf") == 0 && crlf) ||
+                      config_says(config, "core.eol", "crlf");
+}
+
+/* Whether a tracked .gitattributes may ask for CRLF. */
+static bool attributes_may_matter(const struct work_tree *w)
+{
+    size_t count = git_index_entrycount(w->index);
+    for (size_t i = 0; i < count; i++) {
+        const git_index_entry *entry = git_index_get_byindex(w->index, i);
+        AUTO(git_odb_object_freep) git_odb_object *object = NULL;
+        if (strcmp(path_name(entry->path), ".gitattributes") == 0 &&
+            git_odb_read(&object, w->odb, &entry->id) == 0 &&
+            git_eol_may_matter(git_odb_object_data(object), git_odb_object_size(object))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void prepare_line_ends(struct work_tree *w)
+{
+    if (!w->index || git_repository_odb(&w->odb, w->repo) ||
+        (!w->crlf_by_user && !attributes_may_matter(w))) {
+        return;
+    }
+    w->blobs = git_content_new(w->repo, git_repository_path(w->repo));
+    w->eol = w->blobs ? git_eol_of_work_tree(w->repo) : NULL;
 }
 
 /* Finds the work tree around PATH. False where there is none. Nothing of the repository's
@@ -80,6 +129,7 @@ static bool find_work_tree(const char *path, struct work_tree *w)
         return false;
     }
     read_config(w);
+    prepare_line_ends(w);
     return true;
 }
 
@@ -152,6 +202,52 @@ static uint32_t git_mode(const struct work_tree *w, const struct entry *entry)
     return executable ? 0755 : 0644;
 }
 
+/* Whether ENTRY's content is DATA, LEN bytes, but for line ends. */
+static bool is_same_text(const struct entry *entry, const char *data, size_t len)
+{
+    AUTO(buf_release) struct buf content = BUF_INIT(0);
+    AUTO(buf_release) struct buf text = BUF_INIT(0);
+    struct error ignored = {0};
+    if (entry->size < len || entry->size > 2 * len ||
+        entry_read(entry, entry->size, &content, &ignored)) {
+        return false;
+    }
+    git_eol_to_lf(content.data, content.len, &text);
+    return text.len == len && memcmp(text.data, data, len) == 0;
+}
+
+/* Gives a file that is as it was committed the line ends that a checkout of the commit gives. */
+static void take_line_ends(const struct work_tree *w, struct entry *entry)
+{
+    const git_index_entry *known = w->eol && entry->size > 0 ? tracked(w, entry->path) : NULL;
+    if (!known) {
+        return;
+    }
+    AUTO(git_odb_object_freep) git_odb_object *object = NULL;
+    AUTO(mem_freep) char *path = mem_printf("%s%s", w->prefix, entry->path);
+    enum eol_wish wish = git_eol_wish(w->eol, path);
+    if ((wish == EOL_AS_IT_IS && !w->crlf_by_user) || git_odb_read(&object, w->odb, &known->id) ||
+        git_odb_object_type(object) != GIT_OBJECT_BLOB) {
+        return;
+    }
+    const char *data = git_odb_object_data(object);
+    size_t len = git_odb_object_size(object);
+    AUTO(buf_release) struct buf changed = BUF_INIT(0);
+    bool crlf = git_eol_is_crlf(wish, data, len);
+    if (crlf) {
+        git_eol_to_crlf(data, len, &changed);
+    }
+    size_t wanted = crlf ? changed.len : len;
+    if (wanted == entry->size || !is_same_text(entry, data, len)) {
+        return;
+    }
+    entry->size = wanted;
+    entry->source = w->blobs;
+    entry->handle =
+        crlf ? git_content_add_crlf(w->blobs, &known->id) : git_content_add(w->blobs, &known->id);
+    entry->flags &= (uint8_t)~ENTRY_HAS_DIGEST;
+}
+
 static void add_normalised(struct tree_builder *b, const struct work_tree *w,
                            const struct tree *tree, const struct entry *from)
 {
@@ -173,6 +269,7 @@ static void add_normalised(struct tree_builder *b, const struct work_tree *w,
         entry.mode = 0777;
     } else if (entry.type == ENTRY_FILE) {
         entry.mode = git_mode(w, &entry);
+        take_line_ends(w, &entry);
     }
     tree_builder_add(b, &entry);
 }

@@ -401,6 +401,9 @@ static int add_hardlink(struct unpacker *u, int dir, const struct entry *entry, 
     if (errno == ENOENT) {
         return no_target(entry, err);
     }
+    if (errno == EPERM) {
+        return error_set(err, ERR_REMOTE, "hard link to '%s', which is a folder", entry->link);
+    }
     return error_errno(err, ERR_STORE, "hard link to '%s'", entry->link);
 }
 

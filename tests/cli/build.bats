@@ -279,23 +279,19 @@ END
 }
 
 @test "build: the agent of --ssh fetches the context as well" {
-    [ -x /usr/sbin/sshd ] || skip "sshd is not installed"
-    [ "$(id -u)" -eq 0 ] || skip "sshd lets only root's own user in"
     local port agent
     echo 'FROM scratch' | context app
     git init -q app
     git -C app add --all
     git -C app commit -qm one
-    ssh-keygen -q -t ed25519 -N '' -f host
     ssh-keygen -q -t ed25519 -N '' -f key
-    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-    mkdir -p "$HOME/.ssh" /run/sshd
-    echo "[127.0.0.1]:$port $(cut -d ' ' -f 1,2 host.pub)" >"$HOME/.ssh/known_hosts"
-    /usr/sbin/sshd -f /dev/null -h "$PWD/host" -p "$port" -o ListenAddress=127.0.0.1 -o AuthorizedKeysFile="$PWD/key.pub" \
-        -o StrictModes=no -o PidFile="$PWD/sshd.pid" -E sshd.log 3>&-
+    start_ssh_server key.pub
+    mkdir -p "$HOME/.ssh"
+    echo "[127.0.0.1]:$port $(cut -d ' ' -f 1,2 ssh/host_ed25519.pub)" >"$HOME/.ssh/known_hosts"
     agent=$(ssh-agent -a agent 3>&- | sed -n 's/.*SSH_AGENT_PID=\([0-9]*\);.*/\1/p')
     SSH_AUTH_SOCK=agent ssh-add -q key
-    run slipway build -q --ssh "default=$PWD/agent" "ssh://root@127.0.0.1:$port$PWD/app/.git"
-    kill "$agent" "$(cat sshd.pid)"
+    run slipway build -q --ssh "default=$PWD/agent" "ssh://$(id -un)@127.0.0.1:$port$PWD/app/.git"
+    kill "$agent"
+    "$fixtures/ssh-server" stop ssh
     succeeded
 }

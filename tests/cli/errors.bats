@@ -83,7 +83,20 @@ setup() {
     printf 'FROM scratch\nCOPY Dockerfile /\n' >app/Dockerfile
     run slipway build -q --iidfile missing/folder/id app
     failed_with 5
-    says 'iidfile: .*missing/folder/id'
+    says "iidfile: open 'missing/folder/id': No such file"
+    # What can be told before the build is.
+    printf 'FROM scratch\nCOPY nowhere /\n' >app/Dockerfile.wrong
+    touch file
+    local target
+    for target in --iidfile=missing/id --digest-file=app --metadata-file=file/x --output=type=oci,dest=missing/x.tar \
+        --output=type=tar,dest=app --output=type=local,dest=file --output=file/x/y --output=type=oci,tar=false,dest=file; do
+        run slipway build -q -f app/Dockerfile.wrong "$target" app
+        failed_with 5
+        says "^slipway: --(iidfile|digest-file|metadata-file|output): open '[^']*': "
+    done
+    run slipway build -q -o type=oci,dest= app
+    failed_with 2
+    says 'name is empty'
     run slipway build -q -o type=oci,dest=/dev/full app
     failed_with 5
     says 'No space left'

@@ -89,4 +89,14 @@ commands=${commands% }
     done
     run slipway image ls
     failed_with 2
+    mkdir config
+    run ./docker --debug --config "$PWD/config" -l debug --log-level=info images
+    succeeded
+    run ./docker --config config login --username me --password-stdin 127.0.0.1:1 <<<word
+    failed_with 4
+    run ./docker --config
+    failed_with 2
+    says 'needs a value'
+    run slipway --debug images
+    failed_with 2
 }

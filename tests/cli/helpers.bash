@@ -35,6 +35,16 @@ stop_git_server() {
     "$fixtures/git-server" stop "$BATS_FILE_TMPDIR/git-server"
 }
 
+# An ssh server in ./ssh that lets this user in with a key; $port is where it answers.
+start_ssh_server() { # PUBLIC-KEY
+    local result=0
+    port=$("$fixtures/ssh-server" start ssh "$1") || result=$?
+    if [ "$result" -eq 77 ]; then
+        skip "there is no sshd here, and none can be fetched"
+    fi
+    return "$result"
+}
+
 # A test begins in an empty folder, with an empty home and store and nothing of the caller's environment that changes a build.
 fresh_environment() {
     local name

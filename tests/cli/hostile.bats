@@ -97,10 +97,34 @@ for_each_bad_document() {
     done
 }
 
+@test "hostile: deletions of nothing, of .. and above other entries" {
+    for_each_bad_document whiteout1 whiteout2 whiteout3 whiteout4
+}
+
+@test "hostile: sizes and numbers that are none, negative or too large" {
+    for_each_bad_document size1 size2 size3 size4 number1 number2 number3 number4 number5 number6 number7 number8 number9 number10
+}
+
+@test "hostile: blobs that are nothing, no tar, or a thousand times larger inside" {
+    for_each_bad_document empty garbage bomb entries
+    mkdir -p app
+    printf 'FROM %s/bad/entries:1 AS base\nFROM scratch\nCOPY --from=base / /all/\n' "$BAD" >app/Dockerfile
+    # What is said of a million entries is all that is kept of them.
+    run python3 - "$SLIPWAY" <<'END'
+import resource, subprocess, sys
+subprocess.run([sys.argv[1], "build", "--progress=quiet", "app"], stderr=subprocess.DEVNULL)
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
+print("peak: %d MB" % peak)
+assert peak < 400
+END
+    succeeded
+    [ "$(du -sm "$SLIPWAY_HOME" | cut -f1)" -lt 20 ]
+}
+
 @test "hostile: the same layers under a RUN, which unpacks them" {
     needs_root
     local name
-    for name in dotdot absolute symlink symlinkdir hardlink nul longname whiteout; do
+    for name in dotdot absolute symlink symlinkdir hardlink hardfolder nul longname whiteout; do
         mkdir -p app
         printf 'FROM %s/bad/%s:1\nRUN echo nothing can run here\n' "$BAD" "$name" >app/Dockerfile
         run timeout 60 "$SLIPWAY" build --progress=quiet app

@@ -78,6 +78,14 @@ assert image["Os"] == "linux", image'
     succeeded
     says 'COPY site /srv/site'
     says 'CMD'
+    local id
+    id=$(slipway inspect -f '{{.Id}}' site:1)
+    equal "$(slipway history -q --no-trunc site:1 | sort -u)" "$(printf '<missing>\n%s' "$id")"
+    equal "$(slipway history --format '{{.ID}} {{.Size}} {{.CreatedBy}}' --human=false site:1 | head -n 1)" \
+        "${id:7:12} 0 CMD [\"/start.sh\"]"
+    slipway history --format json site:1 | jq -e '.CreatedBy and .CreatedSince and .CreatedAt and .Size and .ID'
+    equal "$(slipway images --format 'table {{.Repository}}\t{{.Tag}}')" "$(printf 'REPOSITORY   TAG\nsite         1')"
+    equal "$(slipway images --format 'table {{.ID}}' | tail -n 1)" "${id:7:12}"
 }
 
 @test "save and load: through docker's archive, with the same result" {

@@ -62,6 +62,7 @@ refuses() { # PATTERN ARGUMENT...
     refuses 'label: ' build --label =x app
     refuses 'annotation: ' build --annotation x app
     refuses 'build-context: ' build --build-context folder app
+    refuses "build-context: 'nowhere': No such file" build --build-context name=nowhere app
     refuses 'secret: id=NAME' build --secret src=app/file app
     refuses 'secret: .*missing' build --secret id=a,src=missing app
     refuses 'secret: the variable NOT_SET' build --secret id=a,env=NOT_SET app
@@ -104,7 +105,7 @@ refuses() { # PATTERN ARGUMENT...
 }
 
 @test "options: flags that docker users give and that change nothing are taken" {
-    run slipway build -q --rm --force-rm --load --provenance=false --reproducible app
+    run slipway build -q --rm --force-rm --load --provenance=false --reproducible --compress app
     succeeded
 }
 
@@ -144,8 +145,12 @@ END
     [ -e layout/oci-layout ]
     run slipway images
     says '^example/app +1 '
-    run slipway --context app --no-push --destination example/app:2
+    run slipway --context app --no-push --destination example/app:2 --verbosity=debug --snapshot-mode redo --use-new-run \
+        --cleanup --force --log-format text --push-retry 3 --image-download-retry=2
     succeeded
+    run slipway build --context app --no-push --single-snapshot
+    failed_with 2
+    says 'COPY --from'
 }
 
 @test "options: the pipeline's variables name the image" {

@@ -210,3 +210,26 @@ END
     says 'conformance/links'
     says '[Oo]ffline'
 }
+
+@test "a full disk: exit code 5 whoever wrote, nothing left, and the store works once there is room" {
+    needs_root
+    [ "${SLIPWAY_PRIVATE_MACHINE:-}" = 1 ] || skip "mounts only below fixtures/private-machine"
+    local size dockerfile
+    mkdir full work
+    head -c 3000000 /dev/urandom >work/big
+    printf 'FROM conformance/busybox:1\nCOPY big /big\nRUN cp /big /other\n' >work/Dockerfile
+    repository full work
+    export SLIPWAY_HOME=$PWD/full/store
+    for size in 1m 2m 5m 8m; do
+        mount -t tmpfs -o "size=$size" full full
+        # First the fetch, then the layer, the base and its files have no room.
+        run slipway build -q "$GIT_URL/full.git"
+        failed_with 5
+        says 'No space left on device'
+        equal "$(find full/store/tmp -mindepth 1)" ""
+        mount -o remount,size=100m full
+        run slipway build -q "$GIT_URL/full.git"
+        succeeded
+        umount full
+    done
+}

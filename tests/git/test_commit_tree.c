@@ -164,6 +164,35 @@ static void hear(struct event_sink *sink, const struct event *event)
     heard->transfers += event->type == EVENT_TRANSFER;
 }
 
+static void test_commit_tree__attributes_that_are_not_applied_are_told(void **state)
+{
+    static const struct {
+        const char *line;
+        bool told;
+    } cases[] = {{"*.c ident", true},
+                 {"*.none working-tree-encoding=UTF-16", true},
+                 {"*.c text ident eol=lf", true},
+                 {"identity text", false},
+                 {"*.c identical", false},
+                 {"ident text", false}};
+    struct world *w = *state;
+    world_app(w);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        shell(w, "cd $W/app; echo '%s' >.gitattributes; git add -A; git commit -qm x",
+              cases[i].line);
+        AUTO(mem_freep) char *url = mem_printf("file://%s/app", w->dir);
+        struct heard heard = {.sink = {.post = hear}};
+        AUTO(git_source_release) struct git_source source = {0};
+        struct error err = {0};
+        assert_int_equal(
+            git_source_open(
+                &(struct git_request){.store = w->store, .url = url, .events = &heard.sink},
+                &source, &err),
+            0);
+        assert_int_equal(heard.warnings, cases[i].told);
+    }
+}
+
 static void test_commit_tree__lfs_pointers_are_told_once(void **state)
 {
     struct world *w = *state;
@@ -418,6 +447,7 @@ int main(void)
         IN_WORLD(test_commit_tree__entries_are_as_git_has_them),
         IN_WORLD(test_commit_tree__filter_prunes_folders_unseen),
         IN_WORLD(test_commit_tree__hostile_names_are_refused),
+        IN_WORLD(test_commit_tree__attributes_that_are_not_applied_are_told),
         IN_WORLD(test_commit_tree__lfs_pointers_are_told_once),
         IN_WORLD(test_commit_tree__submodules_are_folders),
         IN_WORLD(test_commit_tree__hostile_submodules_are_refused),

@@ -2,35 +2,22 @@
 
 #include <stdbool.h>
 
-/* sshd on a free port, taking key $W/user (ed25519); its own keys are host_ed and host_rsa. False
- * where there is no sshd. */
+/* A server (fixtures/ssh-server) that takes key $W/user (ed25519). False where there can be none.
+ */
 static bool serve_ssh(struct world *w)
 {
-    if (access("/usr/sbin/sshd", X_OK) != 0 || (geteuid() == 0 && access("/run", W_OK) != 0)) {
-        return false;
-    }
-    shell(
-        w,
-        "cd $W; mkdir -p home/.ssh; chmod 700 home home/.ssh; "
-        "if [ $(id -u) = 0 ]; then mkdir -p /run/sshd; fi; "
-        "ssh-keygen -q -t ed25519 -N '' -f host_ed; ssh-keygen -q -t rsa -N '' -f host_rsa; "
-        "ssh-keygen -q -t ed25519 -N '' -f user; cp user.pub allowed; "
-        "python3 -c 'import socket; s=socket.socket(); s.bind((\"127.0.0.1\",0)); "
-        "print(s.getsockname()[1])' >ssh.port; "
-        "printf '%%s\\n' \"Port $(cat ssh.port)\" 'ListenAddress 127.0.0.1' \"HostKey $W/host_ed\" "
-        "\"HostKey $W/host_rsa\" \"AuthorizedKeysFile $W/allowed\" 'StrictModes no' 'UsePAM no' "
-        "\"PidFile $W/sshd.pid\" 'PermitRootLogin yes' 'PasswordAuthentication no' >sshd.conf; "
-        "/usr/sbin/sshd -f sshd.conf -E $W/sshd.log; "
-        "for i in $(seq 50); do test -s sshd.pid && break; sleep 0.1; done; test -s sshd.pid");
-    AUTO(mem_freep) char *port = world_capture(w, "cat ssh.port");
+    shell(w, "cd $W; mkdir -p home/.ssh; chmod 700 home home/.ssh; "
+             "ssh-keygen -q -t ed25519 -N '' -f user");
+    shell(w, "fixtures/ssh-server start $W/ssh $W/user.pub || test $? = 77");
+    AUTO(mem_freep) char *port = world_capture(w, "cat ssh/port 2>/dev/null || true");
     w->port = (unsigned)strtoul(port, NULL, 10);
-    return true;
+    return w->port != 0;
 }
 
 static int ssh_teardown(void **state)
 {
     struct world *w = *state;
-    shell(w, "if test -s $W/sshd.pid; then kill $(cat $W/sshd.pid); fi");
+    shell(w, "fixtures/ssh-server stop $W/ssh");
     return world_teardown(state);
 }
 
@@ -55,9 +42,9 @@ static void test_ssh__only_known_servers_and_our_keys(void **state)
     world_refused(w, url, ERR_AUTH, add);
     know(w, "user");
     world_refused(w, url, ERR_AUTH, "is not the one in known_hosts");
-    know(w, "host_rsa");
+    know(w, "ssh/host_rsa");
     world_refused(w, url, ERR_REMOTE, "ssh-keyscan");
-    know(w, "host_ed");
+    know(w, "ssh/host_ed25519");
     AUTO(git_source_release) struct git_source source = {0};
     world_source(w, url, &source);
     assert_non_null(tree_find(source.tree, "src/main.c"));
@@ -66,7 +53,7 @@ static void test_ssh__only_known_servers_and_our_keys(void **state)
     /* A key with a passphrase is passed over, the next is used. */
     shell(w,
           "cd $W/home/.ssh; ssh-keygen -q -t ed25519 -N pass -f id_ed25519; ssh-keygen -q -t ecdsa "
-          "-N '' -f id_ecdsa; cat id_ecdsa.pub >>$W/allowed");
+          "-N '' -f id_ecdsa; cat id_ecdsa.pub >>$W/ssh/authorized");
     AUTO(git_source_release) struct git_source again = {0};
     world_source(w, url, &again);
 }
@@ -78,7 +65,7 @@ static void test_ssh__agent(void **state)
     if (!serve_ssh(w)) {
         skip();
     }
-    know(w, "host_ed");
+    know(w, "ssh/host_ed25519");
     shell(w, "ssh-agent -a $W/agent >$W/agent.env; . $W/agent.env; ssh-add -q $W/user");
     AUTO(mem_freep) char *socket_path = mem_printf("%s/agent", w->dir);
     setenv("SSH_AUTH_SOCK", socket_path, 1);

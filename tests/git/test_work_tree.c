@@ -83,6 +83,55 @@ static void test_work_tree__changes_and_ignored_files_are_seen(void **state)
     assert_int_equal(tree_find(by_index, "run.sh")->mode, 0755);
 }
 
+/* A repository whose .gitattributes ask for CRLF in all ways that there are, in three folders. */
+static void make_line_ends(const struct world *w)
+{
+    shell(
+        w,
+        "git init -q $W/ends; cd $W/ends; mkdir -p sub/deep; "
+        "printf '%%s\\n' '*.cmd text eol=crlf' '*.only eol=crlf' '*.auto text=auto eol=crlf' "
+        "'*.in text=input eol=crlf' '*.old crlf eol=crlf' '*.no -text eol=crlf' "
+        "'*.b binary eol=crlf' '[attr]dos text eol=crlf' '*.mac dos' 'sub/one.x text eol=crlf' "
+        "'/top.x text eol=crlf' >.gitattributes; "
+        "printf '%%s\\n' '*.cmd -text' 'deep/*.y text eol=crlf' >sub/.gitattributes; "
+        "for d in . sub sub/deep; do for n in a.cmd a.only a.auto a.in a.old a.no a.b a.mac one.x "
+        "top.x a.y plain; do printf 'one\\n\\ntwo\\nend' >$d/$n; done; "
+        "printf 'x\\0y\\n' >$d/nul.auto; printf 'x\\0y\\n' >$d/nul.cmd; "
+        "printf 'a\\rb\\n' >$d/cr.auto; printf 'a\\rb\\n' >$d/cr.cmd; "
+        "printf '\\001\\002\\n' >$d/odd.auto; printf 'text\\n\\032' >$d/eof.auto; "
+        "printf '\\n' >$d/n.cmd; : >$d/empty.cmd; done; "
+        "git add -A; git commit -qm ends; git clone -q $W/ends $W/checked; cd $W/checked; "
+        "git status --porcelain >$W/dirty; test ! -s $W/dirty; "
+        "grep -q \"$(printf 'one\\r')\" a.cmd; ! grep -q \"$(printf '\\r')\" sub/a.cmd");
+}
+
+/* What git checks out is what a commit's tree says; the user's own configuration changes neither.
+ */
+static void test_work_tree__line_ends(void **state)
+{
+    struct world *w = *state;
+    make_line_ends(w);
+    assert_same_as_commit(w, "checked", "ends");
+    /* Here the files never were checked out. */
+    assert_same_as_commit(w, "ends", "ends");
+    assert_same_as_commit(w, "checked/sub", "ends#:sub");
+    assert_same_as_commit(w, "checked/sub/deep", "ends#:sub/deep");
+    shell(w, "git config --global core.autocrlf true; git clone -q $W/ends $W/windows; "
+             "grep -q \"$(printf 'one\\r')\" $W/windows/plain");
+    assert_same_as_commit(w, "windows", "ends");
+    assert_same_as_commit(w, "windows/sub", "ends#:sub");
+    shell(w, "git config --global core.autocrlf false; git config --global core.eol crlf; "
+             "echo '*.y text=auto' >>$W/ends/.gitattributes; git -C $W/ends commit -qam y; "
+             "git clone -q $W/ends $W/eol; grep -q \"$(printf 'one\\r')\" $W/eol/a.y");
+    assert_same_as_commit(w, "eol", "ends");
+    /* A real change is one, whatever its line ends. */
+    shell(w, "cd $W/eol; printf 'one\\r\\n\\r\\nTWO\\r\\nend' >a.y");
+    bool is_work_tree = false;
+    int64_t commit_time = 0;
+    AUTO(tree_unrefp) struct tree *tree = normalised(w, "eol", &is_work_tree, &commit_time);
+    assert_int_equal(tree_find(tree, "a.y")->size, 15);
+}
+
 static void test_work_tree__submodules_are_folders(void **state)
 {
     struct world *w = *state;
@@ -139,6 +188,7 @@ int main(void)
                                         world_teardown),
         cmocka_unit_test_setup_teardown(test_work_tree__changes_and_ignored_files_are_seen,
                                         world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_work_tree__line_ends, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_work_tree__submodules_are_folders, world_setup,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(test_work_tree__other_folders_stay_as_they_are, world_setup,
