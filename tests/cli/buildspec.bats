@@ -367,6 +367,59 @@ END
     equal "$(log_lines GetAuthorizationToken)" 0
 }
 
+# AWS's own helper asks AWS's own name, which is the stand-in's here: in a mount namespace, behind TLS.
+@test "ecr: amazon-ecr-credential-helper gets the password where docker's config names it" {
+    needs_root
+    command -v docker-credential-ecr-login >/dev/null || skip "needs amazon-ecr-credential-helper"
+    site_context app
+    ecr_repository by-helper
+    mkdir "$HOME/.docker"
+    echo "{\"credHelpers\": {\"$HOST\": \"ecr-login\"}}" >"$HOME/.docker/config.json"
+    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=api -addext subjectAltName=DNS:api.ecr.eu-west-1.amazonaws.com -keyout key \
+        -out certificate 2>/dev/null
+    echo '127.9.8.7 api.ecr.eu-west-1.amazonaws.com' >hosts
+    cat >front.py <<'END'
+import socket, ssl, sys, threading
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("certificate", "key")
+listener = socket.create_server(("127.9.8.7", 443))
+print("ready", flush=True)
+def copy(source, sink):
+    try:
+        for data in iter(lambda: source.recv(65536), b""):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+while True:
+    inner = context.wrap_socket(listener.accept()[0], server_side=True)
+    outer = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+    for pair in ((inner, outer), (outer, inner)):
+        threading.Thread(target=copy, args=pair, daemon=True).start()
+END
+    python3 front.py "$ECR" >ready 2>&1 3>&- &
+    local front=$!
+    for _ in $(seq 50); do [ -s ready ] || sleep 0.1; done
+    grep -q ready ready || { kill "$front" || true; skip "the port is taken"; }
+    unset AWS_ENDPOINT_URL
+    # shellcheck disable=SC2016
+    SSL_CERT_FILE=$PWD/certificate run unshare -m sh -c 'mount --bind hosts /etc/hosts && exec "$@"' sh "$SLIPWAY" build -t "$HOST/by-helper:1" --push app
+    kill "$front"
+    succeeded
+    equal "$(log_lines 'GetAuthorizationToken 200')" 1
+    # It was the helper who asked.
+    grep -q authorizationToken -i "$HOME/.ecr/cache.json"
+    rm -r "$HOME/.ecr"
+    # Without keys it says that there are no credentials: nothing goes on anonymously.
+    : >"$ECR_STATE/log"
+    unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+    echo more >app/site/more
+    run slipway build -t "$HOST/by-helper:2" --push app
+    failed_with 3
+    says 'no AWS credentials'
+    equal "$(log_lines registry)" 0
+}
+
 # Where keys come from. Each way ends in a push.
 
 pushes() { # NAME
