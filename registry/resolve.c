@@ -208,13 +208,15 @@ static int look_at_manifest(struct registry *registry, const struct manifest_nam
     return 0;
 }
 
-/* Where ERR, the end of a HEAD, says nothing of a GET; but not where nobody is there, or where the
- * user said how often to try. */
+/* Where ERR, the end of a HEAD, says nothing of a GET: it goes on with what is left of our
+ * patience. Not where nobody is there and that is at an end, or where the user wants fewer retries.
+ */
 static bool get_may_do_better(struct registry *registry, const struct http_trouble *trouble,
                               const struct error *err)
 {
-    return err->code == ERR_REMOTE && http_is_transient(err->http_status) && trouble->reached &&
-           http_retries_at_most(registry->client, HEAD_RETRIES) == HEAD_RETRIES;
+    bool limited = http_retries_at_most(registry->client, HEAD_RETRIES) == HEAD_RETRIES;
+    return err->code == ERR_REMOTE && http_is_transient(err->http_status) && limited &&
+           (trouble->reached || trouble->retries >= HEAD_RETRIES);
 }
 
 int registry_head_manifest(struct registry *registry, const struct place *place,
@@ -230,7 +232,6 @@ int registry_head_manifest(struct registry *registry, const struct place *place,
             return -1;
         }
         error_clear(err);
-        trouble.retries = 0;
         return look_at_manifest(registry, &name, found_out, out, err);
     }
     if (response.status == 404) {

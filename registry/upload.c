@@ -122,10 +122,11 @@ int upload_head(struct upload_session *s, bool *there_out, struct error *err)
                                    .retries =
                                        http_retries_at_most(s->u->registry->client, HEAD_RETRIES)};
     if (upload_call(s, &request, &response, err) != 0) {
-        if (err->code != ERR_REMOTE || !s->trouble.reached) {
+        bool cut_short = s->trouble.retries >= HEAD_RETRIES;
+        if (err->code != ERR_REMOTE || !(s->trouble.reached || cut_short)) {
             return -1;
         }
-        /* Who does not answer this may answer the rest. */
+        /* Who does not answer this may answer the rest, which has the patience that is left. */
         error_clear(err);
         *there_out = false;
         return 0;
