@@ -511,12 +511,14 @@ int http_transfer(struct http_session *session, const struct http_exchange *exch
     curl_off_t connected_at = 0;
     curl_easy_getinfo(session->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
     curl_easy_getinfo(session->easy, CURLINFO_CONNECT_TIME_T, &connected_at);
-    outcome->refused_by_proxy = connect_status >= 400 && connect_status < 500;
+    outcome->refused_by_proxy = connect_status >= 400 && connect_status < 500 &&
+                                !http_status_is_transient((int)connect_status);
     outcome->connected = connected_at > 0 || t.header_bytes > 0 || t.last_up > 0;
+    outcome->refused_expect =
+        outcome->connected && expects(&t) && t.sent == 0 && t.header_bytes == 0;
     outcome->elapsed_ms = (unsigned)(now_ms() - t.started_at);
     outcome->idle_ms = (unsigned)(now_ms() - t.moved_at);
     outcome->moved = (uint64_t)t.last_up + (uint64_t)t.last_down;
-    outcome->refused_expect = expects(&t) && t.sent == 0 && t.header_bytes == 0;
     curl_multi_remove_handle(session->multi, session->easy);
     /* The buffer for words is the caller's and may go away before the handle. */
     curl_easy_setopt(session->easy, CURLOPT_ERRORBUFFER, NULL);
