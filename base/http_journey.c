@@ -232,9 +232,14 @@ static int pause_for(struct http_client *client, struct http_trouble *trouble, i
                      bool *again_out, struct error *err)
 {
     uint64_t delay = http_retry_delay(trouble->retries, client->retry_delay_ms, response);
+    uint64_t left = budget_ms > trouble->spent_ms ? budget_ms - trouble->spent_ms : 0;
+    const char *after = response ? http_header(response, "Retry-After") : NULL;
+    bool asked = after && http_parse_retry_after(after) >= 0;
     bool used_up = retries < 0 || (retries > 0 && trouble->retries >= (unsigned)retries);
+    /* The last attempt is made when the time is over, not when the next wait would be too long. */
+    delay = !asked && delay > left ? left : delay;
     *again_out = false;
-    if (used_up || trouble->spent_ms + delay > budget_ms) {
+    if (used_up || left == 0 || delay > left) {
         return 0;
     }
     trouble->retries++;
