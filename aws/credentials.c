@@ -317,6 +317,21 @@ int aws_identity_endpoint(struct aws_identity *identity, const char *service, ch
     return rc;
 }
 
+int aws_identity_wishes(struct aws_identity *identity, bool *fips_out, bool *dual_out,
+                        struct error *err)
+{
+    pthread_mutex_lock(&identity->lock);
+    int rc = load_profiles(identity, err);
+    if (rc == 0) {
+        struct aws_search search = search_of(identity);
+        *fips_out = aws_setting_is_true(&search, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint");
+        *dual_out =
+            aws_setting_is_true(&search, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint");
+    }
+    pthread_mutex_unlock(&identity->lock);
+    return rc;
+}
+
 int aws_keys_find(const char *profile, struct aws_keys *out, bool *found_out, struct error *err)
 {
     AUTO(aws_identity_freep) struct aws_identity *identity = aws_identity_new(NULL, profile);

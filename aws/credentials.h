@@ -81,6 +81,11 @@ int aws_identity_client(struct aws_identity *identity, struct http_client **out,
 int aws_identity_endpoint(struct aws_identity *identity, const char *service, char **url_out,
                           struct error *err);
 
+/* Whether the user wants the services' validated (FIPS) or dual-stack addresses:
+ * AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT, and the profile's settings of these names. */
+int aws_identity_wishes(struct aws_identity *identity, bool *fips_out, bool *dual_out,
+                        struct error *err);
+
 /* All in one, for who asks once: the keys of PROFILE. */
 int aws_keys_find(const char *profile, struct aws_keys *out, bool *found_out, struct error *err);
 

@@ -45,10 +45,25 @@ const char *aws_search_region(const struct aws_search *search);
 /* As aws_identity_endpoint. */
 char *aws_configured_endpoint(const struct aws_search *search, const char *service);
 
+/* A service, for aws_service_url(). */
+struct aws_service {
+    const char *variable; /* AWS_ENDPOINT_URL_<VARIABLE> */
+    const char *name;     /* the beginning of its host's name: "sts" */
+    const char *fips;     /* the same of the validated one */
+};
+
+/* Where SERVICE answers in REGION: what is configured, else its own name, of the validated or
+ * dual-stack kind where that is wished for. No slash at its end. The caller's. */
+char *aws_service_url(const struct aws_search *search, const struct aws_service *service,
+                      const char *region);
+
 /* Variable NAME of the environment; NULL where it is missing or empty. */
 const char *aws_variable(const char *name);
 /* Whether it is "true" (in any case) or "1". */
 bool aws_variable_is_true(const char *name);
+
+/* Whether VARIABLE, or without it the profile's setting NAME, is "true". */
+bool aws_setting_is_true(const struct aws_search *search, const char *variable, const char *name);
 
 /* PATH with "~" at its start replaced by $HOME, SEPARATOR and REST behind; NULL where there is no
  * HOME. The caller's. */

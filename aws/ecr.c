@@ -85,25 +85,31 @@ void ecr_login_release(struct ecr_login *login)
 }
 
 /* Where HOST's API answers, with a slash at the end; the caller's. */
+static char *default_url(const struct ecr_host *host, bool fips, bool dual)
+{
+    if (host->is_public) {
+        return mem_printf("https://api.ecr-public.%s.amazonaws.com/", host->region);
+    }
+    /* The validated name has no "api." in the partitions that really have one. */
+    bool plain = strcmp(aws_domain(host->region), "amazonaws.com") == 0;
+    const char *name =
+        fips ? (dual || plain ? "ecr-fips" : "api.ecr-fips") : (dual ? "ecr" : "api.ecr");
+    return mem_printf("https://%s.%s.%s/", name, host->region,
+                      dual ? aws_dual_domain(host->region) : host->domain);
+}
+
 static int api_url(struct aws_identity *identity, const struct ecr_host *host, char **out,
                    struct error *err)
 {
     AUTO(mem_freep) char *given = NULL;
-    if (aws_identity_endpoint(identity, host->is_public ? "ECR_PUBLIC" : "ECR", &given, err) != 0) {
+    bool fips = false;
+    bool dual = false;
+    if (aws_identity_endpoint(identity, host->is_public ? "ECR_PUBLIC" : "ECR", &given, err) != 0 ||
+        aws_identity_wishes(identity, &fips, &dual, err) != 0) {
         return -1;
     }
-    if (given) {
-        *out = mem_printf("%s/", given);
-    } else if (host->is_public) {
-        *out = mem_printf("https://api.ecr-public.%s.amazonaws.com/", host->region);
-    } else if (host->dual_stack) {
-        bool china = strncmp(host->region, "cn-", 3) == 0;
-        *out = mem_printf("https://ecr%s.%s.%s/", host->fips ? "-fips" : "", host->region,
-                          china ? "api.amazonwebservices.com.cn" : "api.aws");
-    } else {
-        *out = mem_printf("https://api.ecr%s.%s.%s/", host->fips ? "-fips" : "", host->region,
-                          host->domain);
-    }
+    *out = given ? mem_printf("%s/", given)
+                 : default_url(host, host->fips || fips, host->dual_stack || dual);
     return 0;
 }
 

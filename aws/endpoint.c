@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "aws/credentials_internal.h"
 #include "base/memory.h"
 
 const char *aws_domain(const char *region)
@@ -19,6 +20,13 @@ const char *aws_domain(const char *region)
         }
     }
     return "amazonaws.com";
+}
+
+const char *aws_dual_domain(const char *region)
+{
+    return strncmp(region, "cn-", 3) == 0     ? "api.amazonwebservices.com.cn"
+           : strncmp(region, "eusc-", 5) == 0 ? "api.amazonwebservices.eu"
+                                              : "api.aws";
 }
 
 bool aws_is_region(const char *text)
@@ -40,4 +48,15 @@ char *aws_url_host(const char *url)
         len -= port_len;
     }
     return mem_strndup(host, len);
+}
+
+char *aws_service_url(const struct aws_search *search, const struct aws_service *service,
+                      const char *region)
+{
+    char *given = aws_configured_endpoint(search, service->variable);
+    bool fips = aws_setting_is_true(search, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint");
+    bool dual = aws_setting_is_true(search, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint");
+    return given ? given
+                 : mem_printf("https://%s.%s.%s", fips ? service->fips : service->name, region,
+                              dual ? aws_dual_domain(region) : aws_domain(region));
 }

@@ -10,6 +10,9 @@
  * those of the isolated ones. */
 const char *aws_domain(const char *region);
 
+/* The domain of the names that also have an IPv6 address: "api.aws". */
+const char *aws_dual_domain(const char *region);
+
 /* Whether TEXT can be a region's name ("eu-west-1"): it becomes part of a host's name. */
 bool aws_is_region(const char *text);
 

@@ -65,8 +65,14 @@ static char *section_of(enum aws_file file, const char *title)
     if (profile) {
         return mem_printf("profile %s", profile);
     }
-    AUTO(mem_freep) char *session = name_behind(title, "sso-session");
-    return session ? mem_printf("sso-session %s", session) : NULL;
+    static const char *const kinds[] = {"sso-session", "services"};
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        AUTO(mem_freep) char *name = name_behind(title, kinds[i]);
+        if (name) {
+            return mem_printf("%s %s", kinds[i], name);
+        }
+    }
+    return NULL;
 }
 
 static void add(struct aws_profiles *profiles, struct aws_setting setting)
@@ -75,42 +81,92 @@ static void add(struct aws_profiles *profiles, struct aws_setting setting)
     profiles->items[profiles->len++] = setting;
 }
 
-static void add_line(struct aws_profiles *profiles, enum aws_file file, const char *section,
-                     const char *line, size_t len)
+/* Where the parser stands. */
+struct parser {
+    struct aws_profiles *profiles;
+    enum aws_file file;
+    char *section; /* NULL: none of ours */
+    char *setting; /* the last one, whose nested settings may follow; NULL: none */
+    size_t indent; /* of its line */
+};
+
+static void parser_release(struct parser *p)
 {
-    const char *equals = memchr(line, '=', len);
-    if (!equals) {
+    free(p->section);
+    free(p->setting);
+}
+
+static void add_line(struct parser *p, const char *line, size_t len, bool nested)
+{
+    /* Python's parser, and so AWS's own tools, take a colon too. */
+    const char *end = line + len;
+    const char *sign = line;
+    while (sign < end && *sign != '=' && *sign != ':') {
+        sign++;
+    }
+    if (sign == end || !p->section) {
         return;
     }
+    AUTO(mem_freep) char *own = trimmed(line, (size_t)(sign - line));
     struct aws_setting setting = {
-        .file = file,
-        .section = mem_strdup(section),
-        .name = trimmed(line, (size_t)(equals - line)),
-        .value = trimmed(equals + 1, len - (size_t)(equals + 1 - line)),
+        .file = p->file,
+        .section = mem_strdup(p->section),
+        .name = nested ? mem_printf("%s.%s", p->setting, own) : mem_strdup(own),
+        .value = trimmed(sign + 1, (size_t)(end - sign - 1)),
     };
-    for (char *p = setting.name; *p; p++) {
-        *p = (char)tolower((unsigned char)*p);
+    for (char *c = setting.name; *c; c++) {
+        *c = (char)tolower((unsigned char)*c);
     }
-    add(profiles, setting);
+    add(p->profiles, setting);
+    if (!nested) {
+        free(p->setting);
+        p->setting = mem_strdup(setting.name);
+    }
+}
+
+static void begin_section(struct parser *p, const char *line, size_t len)
+{
+    const char *end = memchr(line, ']', len);
+    AUTO(mem_freep) char *title = trimmed(line + 1, end ? (size_t)(end - line - 1) : len - 1);
+    free(p->section);
+    free(p->setting);
+    p->setting = NULL;
+    p->section = section_of(p->file, title);
+    if (p->section) {
+        add(p->profiles, (struct aws_setting){.file = p->file, .section = mem_strdup(p->section)});
+    }
+}
+
+static void parse_line(struct parser *p, const char *line, size_t len)
+{
+    size_t indent = 0;
+    while (indent < len && isspace((unsigned char)line[indent])) {
+        indent++;
+    }
+    line += indent;
+    len -= indent;
+    if (len == 0 || *line == '#' || *line == ';') {
+        return;
+    }
+    /* Deeper than the setting above: a part of its value. */
+    bool nested = p->setting && indent > p->indent;
+    if (!nested) {
+        p->indent = indent;
+    }
+    if (*line == '[' && !nested) {
+        begin_section(p, line, len);
+    } else {
+        add_line(p, line, len, nested);
+    }
 }
 
 void aws_profiles_parse(struct aws_profiles *profiles, enum aws_file file, const char *text)
 {
-    AUTO(mem_freep) char *section = NULL;
+    AUTO(parser_release) struct parser parser = {.profiles = profiles, .file = file};
+    text += strncmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
     while (*text) {
         size_t len = strcspn(text, "\n");
-        if (*text == '[') {
-            const char *end = memchr(text, ']', len);
-            AUTO(mem_freep)
-            char *title = trimmed(text + 1, end ? (size_t)(end - text - 1) : len - 1);
-            free(section);
-            section = section_of(file, title);
-            if (section) {
-                add(profiles, (struct aws_setting){.file = file, .section = mem_strdup(section)});
-            }
-        } else if (section && !strchr("#; \t\r\n", *text)) {
-            add_line(profiles, file, section, text, len);
-        }
+        parse_line(&parser, text, len);
         text += len;
         text += *text == '\n';
     }
@@ -185,6 +241,13 @@ const char *aws_sso_session_get(const struct aws_profiles *profiles, const char 
                                 const char *name)
 {
     AUTO(mem_freep) char *section = mem_printf("sso-session %s", session);
+    return find(profiles, AWS_FILE_CONFIG, section, name);
+}
+
+const char *aws_services_get(const struct aws_profiles *profiles, const char *services,
+                             const char *name)
+{
+    AUTO(mem_freep) char *section = mem_printf("services %s", services);
     return find(profiles, AWS_FILE_CONFIG, section, name);
 }
 

@@ -3,8 +3,9 @@
  * AWS_SHARED_CREDENTIALS_FILE).
  *
  * Sections of the credentials file are profiles, "[NAME]"; those of the config file are
- * "[default]", "[profile NAME]" and "[sso-session NAME]". Names of settings do not depend on case.
- * Indented lines are nested settings of the line above and none of ours.
+ * "[default]", "[profile NAME]", "[sso-session NAME]" and "[services NAME]". Names of settings do
+ * not depend on case. Lines that are indented deeper than the setting above are its nested
+ * settings: they are known as "SETTING.NAME".
  */
 #ifndef SLIPWAY_AWS_PROFILE_H
 #define SLIPWAY_AWS_PROFILE_H
@@ -19,7 +20,7 @@ enum aws_file { AWS_FILE_CONFIG, AWS_FILE_CREDENTIALS };
 
 struct aws_setting {
     enum aws_file file;
-    char *section; /* "profile NAME", "sso-session NAME" */
+    char *section; /* "profile NAME", "sso-session NAME", "services NAME" */
     char *name;    /* lower case; NULL marks that the section is there */
     char *value;
 };
@@ -52,6 +53,10 @@ const char *aws_profile_get_from(const struct aws_profiles *profiles, enum aws_f
 /* The setting NAME of "[sso-session SESSION]", borrowed. */
 const char *aws_sso_session_get(const struct aws_profiles *profiles, const char *session,
                                 const char *name);
+
+/* The setting NAME ("ecr.endpoint_url") of "[services SERVICES]", borrowed. */
+const char *aws_services_get(const struct aws_profiles *profiles, const char *services,
+                             const char *name);
 
 /* Whether either file has PROFILE. */
 bool aws_profile_exists(const struct aws_profiles *profiles, const char *profile);

@@ -11,13 +11,14 @@ static int from_file(const struct aws_search *search, enum aws_file file, struct
     const char *secret = aws_profile_get_from(all, file, profile, "aws_secret_access_key");
     const char *token = aws_profile_get_from(all, file, profile, "aws_security_token");
     token = token ? token : aws_profile_get_from(all, file, profile, "aws_session_token");
-    if (!id && !secret) {
+    /* The id alone decides, as with AWS's own tools. */
+    if (!id) {
         return 0;
     }
-    if (!id || !secret) {
-        return error_set(err, ERR_AUTH, "%s: profile '%s' has %s without %s", all->paths[file],
-                         profile, id ? "aws_access_key_id" : "aws_secret_access_key",
-                         id ? "aws_secret_access_key" : "aws_access_key_id");
+    if (!secret) {
+        return error_set(err, ERR_AUTH,
+                         "%s: profile '%s' has aws_access_key_id without aws_secret_access_key",
+                         all->paths[file], profile);
     }
     *out = (struct aws_keys){
         .id = mem_strdup(id),

@@ -25,12 +25,17 @@ static int ask_all(aws_provider *const *list, size_t len, const struct aws_searc
                              search->profile);
 }
 
-/* A profile that names itself means its own keys, which stand beside the role. */
+static bool has_keys(const struct aws_search *search)
+{
+    return aws_profile_get(search->profiles, search->profile, "aws_access_key_id") ||
+           aws_profile_get(search->profiles, search->profile, "aws_secret_access_key");
+}
+
+/* Keys that stand beside a role are meant before it; a profile that names itself has some. */
 static int from_source_profile(const struct aws_search *search, const char *name,
                                struct aws_keys *out, struct error *err)
 {
     struct aws_search source = *search;
-    bool itself = strcmp(name, search->profile) == 0;
     source.profile = name;
     source.argument = true;
     source.depth++;
@@ -43,7 +48,7 @@ static int from_source_profile(const struct aws_search *search, const char *name
         return error_set(err, ERR_AUTH, "the AWS profile '%s': its source_profiles go in a circle",
                          search->profile);
     }
-    const size_t first = itself ? 3 : 0;
+    const size_t first = has_keys(&source) ? 1 : 0;
     return ask_all(profile_providers + first, ARRAY_LEN(profile_providers) - first, &source, out,
                    err);
 }

@@ -1,28 +1,14 @@
 /*
- * IAM Identity Center: the token that `aws sso login` keeps in ~/.aws/sso/cache buys the keys of a
- * role. The token itself is not renewed here: that is a person's to do.
+ * IAM Identity Center: the token that `aws sso login` keeps in ~/.aws/sso/cache (sso_token.c) buys
+ * the keys of a role.
  */
-#include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "aws/credentials_internal.h"
-#include "aws/endpoint.h"
-#include "base/file.h"
+#include "aws/sso_internal.h"
 #include "base/limits.h"
 #include "base/memory.h"
-
-/* What a profile says about SSO. All borrowed. */
-struct sso {
-    const char *profile;
-    const char *session;
-    const char *start_url;
-    const char *region;
-    const char *account;
-    const char *role;
-};
 
 static int read_settings(const struct aws_search *search, struct sso *sso, struct error *err)
 {
@@ -53,66 +39,11 @@ static int read_settings(const struct aws_search *search, struct sso *sso, struc
     return 0;
 }
 
-/* The name of the cached token's file: SHA-1 of the session's name, or of the start URL. */
-static char *cache_path(const struct sso *sso)
-{
-    const char *text = sso->session ? sso->session : sso->start_url;
-    unsigned char sum[EVP_MAX_MD_SIZE];
-    unsigned len = 0;
-    AUTO(buf_release) struct buf name = BUF_INIT(0);
-    EVP_Digest(text, strlen(text), sum, &len, EVP_sha1(), NULL);
-    for (unsigned i = 0; i < len; i++) {
-        buf_printf(&name, "%02x", sum[i]);
-    }
-    buf_puts(&name, ".json");
-    return aws_home_path("~/.aws/sso/cache", "/", buf_text(&name));
-}
-
-static int log_in_again(const struct sso *sso, const char *why, struct error *err)
-{
-    return error_set(err, ERR_AUTH, "SSO of the AWS profile '%s': %s: aws sso login --profile %s",
-                     sso->profile, why, sso->profile);
-}
-
-/* The cached token, the caller's. */
-static int read_token(const struct sso *sso, char **token_out, struct error *err)
-{
-    AUTO(mem_freep) char *path = cache_path(sso);
-    AUTO(buf_release) struct buf text = BUF_INIT(0);
-    AUTO(json_freep) json_t *root = NULL;
-    struct error ignored = {0};
-    bool there = false;
-    if (!path) {
-        return log_in_again(sso, "there is no HOME with a cached token", err);
-    }
-    if (file_read(AT_FDCWD, path, LIMIT_TEXT_FILE_BYTES, &text, &there, err) != 0) {
-        return -1;
-    }
-    if (!there) {
-        return log_in_again(sso, "no cached token", err);
-    }
-    if (json_parse(text.data, text.len, LIMIT_JSON_BYTES, path, ERR_AUTH, &root, &ignored) != 0) {
-        return log_in_again(sso, "the cached token cannot be read", err);
-    }
-    const char *token = json_get_string(root, "accessToken");
-    int64_t end = aws_parse_time(json_get_string(root, "expiresAt"));
-    if (!token || !*token || strpbrk(token, "\r\n")) {
-        return log_in_again(sso, "the cached token cannot be read", err);
-    }
-    if (end <= time(NULL)) {
-        return log_in_again(sso, "the cached token is over", err);
-    }
-    *token_out = mem_strdup(token);
-    return 0;
-}
-
 static char *portal_url(const struct aws_search *search, const struct sso *sso)
 {
-    AUTO(mem_freep) char *given = aws_configured_endpoint(search, "SSO");
     AUTO(mem_freep)
-    char *base = given
-                     ? mem_strdup(given)
-                     : mem_printf("https://portal.sso.%s.%s", sso->region, aws_domain(sso->region));
+    char *base = aws_service_url(
+        search, &(struct aws_service){"SSO", "portal.sso", "portal.sso-fips"}, sso->region);
     AUTO(buf_release) struct buf url = BUF_INIT(0);
     buf_printf(&url, "%s/federation/credentials", base);
     http_add_query(&url, "role_name", sso->role);
@@ -157,7 +88,7 @@ int aws_from_sso(const struct aws_search *search, struct aws_keys *out, bool *fo
         return 0;
     }
     AUTO(mem_freep) char *token = NULL;
-    if (read_settings(search, &sso, err) != 0 || read_token(&sso, &token, err) != 0) {
+    if (read_settings(search, &sso, err) != 0 || sso_token(search, &sso, &token, err) != 0) {
         return -1;
     }
     AUTO(mem_freep) char *url = portal_url(search, &sso);
@@ -171,7 +102,7 @@ int aws_from_sso(const struct aws_search *search, struct aws_keys *out, bool *fo
         return error_wrap(err, "SSO of the AWS profile '%s'", sso.profile);
     }
     if (response.status == 401) {
-        return log_in_again(&sso, "the cached token is refused", err);
+        return sso_log_in_again(&sso, "the cached token is refused", err);
     }
     if (http_check(&request, &response, err) != 0) {
         return error_wrap(err, "SSO of the AWS profile '%s'", sso.profile);

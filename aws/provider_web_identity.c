@@ -27,22 +27,26 @@ static int read_token(const char *path, char **out, struct error *err)
     return 0;
 }
 
+/* VARIABLE, unless a profile was named as an argument; else the profile's setting NAME. */
+static const char *setting(const struct aws_search *search, const char *variable, const char *name)
+{
+    const char *value = search->argument ? NULL : aws_variable(variable);
+    return value ? value : aws_profile_get(search->profiles, search->profile, name);
+}
+
 int aws_from_web_identity(const struct aws_search *search, struct aws_keys *out, bool *found_out,
                           struct error *err)
 {
     const struct aws_profiles *all = search->profiles;
     const char *profile = search->profile;
-    const char *path = search->argument ? NULL : aws_variable("AWS_WEB_IDENTITY_TOKEN_FILE");
-    bool by_environment = path != NULL;
-    path = path ? path : aws_profile_get(all, profile, "web_identity_token_file");
+    bool by_environment = !search->argument && aws_variable("AWS_WEB_IDENTITY_TOKEN_FILE");
+    const char *path = setting(search, "AWS_WEB_IDENTITY_TOKEN_FILE", "web_identity_token_file");
     if (!path) {
         return 0;
     }
     struct sts_role role = {
-        .arn = by_environment ? aws_variable("AWS_ROLE_ARN")
-                              : aws_profile_get(all, profile, "role_arn"),
-        .session = by_environment ? aws_variable("AWS_ROLE_SESSION_NAME")
-                                  : aws_profile_get(all, profile, "role_session_name"),
+        .arn = setting(search, "AWS_ROLE_ARN", "role_arn"),
+        .session = setting(search, "AWS_ROLE_SESSION_NAME", "role_session_name"),
         .duration = by_environment ? NULL : aws_profile_get(all, profile, "duration_seconds"),
     };
     if (!role.arn) {

@@ -151,10 +151,10 @@ int sts_assume(const struct aws_search *search, const struct sts_role *role,
     if (!aws_is_region(region)) {
         return error_set(err, ERR_AUTH, "'%.64s' is no AWS region", region);
     }
-    AUTO(mem_freep) char *given = aws_configured_endpoint(search, "STS");
+    /* In GovCloud its ordinary name is the validated one. */
+    const char *fips = strncmp(region, "us-gov-", 7) == 0 ? "sts" : "sts-fips";
     AUTO(mem_freep)
-    char *base =
-        given ? mem_strdup(given) : mem_printf("https://sts.%s.%s", region, aws_domain(region));
+    char *base = aws_service_url(search, &(struct aws_service){"STS", "sts", fips}, region);
     AUTO(mem_freep) char *url = mem_printf("%s/", base);
     AUTO(mem_freep) char *host = aws_url_host(url);
     AUTO(mem_freep) char *form = make_form(role);

@@ -45,9 +45,9 @@ struct http_options {
     unsigned timeout_ms; /* of one attempt without any progress; 0: the default (30,000) or half the
                             budget, whichever is less */
     unsigned budget_ms;  /* of all attempts in which nothing gets further, and the waits between
-                            them; 0: the default (300,000). A host that never accepted a connection
-                            gets 20 seconds of it, a name that is not found 8, unless `retries` is
-                            given */
+                            them; 0: the default (300,000), of which a host that never accepted a
+                            connection gets 20 seconds, unless `retries` is given. A name that is not
+                            found gets 8 in any case but that */
     struct event_sink *events; /* told about long waits; NULL: nobody */
     const atomic_bool *stop; /* once true, all requests end with ERR_CANCELLED; NULL: none; borrowed
                                 as long as the client lives */
@@ -82,6 +82,8 @@ struct http_trouble {
     unsigned retries;
     unsigned unanswered;     /* times that a request was taken and never answered */
     uint64_t spent_ms;       /* in vain, waiting included */
+    bool no_expect;          /* "Expect: 100-continue" was answered by hanging up */
+    bool reached;            /* somebody took a connection */
     const atomic_bool *stop; /* ends a wait with ERR_CANCELLED; NULL: none */
 };
 
@@ -113,6 +115,7 @@ struct http_request {
     unsigned connect_timeout_ms; /* 0: 30,000 or timeout_ms, whichever is less */
     bool immutable; /* what the URL names never changes (a blob): a broken download may be resumed
                        without an ETag */
+    bool verbatim;  /* the body is wanted as it comes; else a Content-Encoding is taken off */
     bool keep_redirects; /* give a 3xx answer back instead of following it */
     bool no_proxy; /* ask directly whatever the environment says (link-local metadata services) */
     const atomic_bool *stop; /* once true, the request ends with ERR_CANCELLED; NULL: none */
@@ -152,6 +155,15 @@ int http_perform(struct http_client *client, const struct http_request *request,
  * the client's retries or its budget are used up. */
 int http_back_off(struct http_client *client, struct http_trouble *trouble,
                   const struct http_response *response, bool *again_out, struct error *err);
+
+/* The client's retries, or MOST where that is fewer: for a first try of something that can also be
+ * done in another way. For http_request.retries. */
+int http_retries_at_most(const struct http_client *client, int most);
+/* The same for the time without progress. For http_request.timeout_ms. */
+unsigned http_timeout_at_most(const struct http_client *client, unsigned most_ms);
+
+/* TROUBLE is over, something got further. */
+void http_trouble_over(struct http_trouble *trouble);
 
 /* Whether a request that ended with this status (0: without an answer) may go better next time. */
 bool http_is_transient(int status);

@@ -47,6 +47,7 @@ struct http_client {
     unsigned retry_delay_ms;
     unsigned timeout_ms;
     unsigned budget_ms;
+    bool budget_given; /* by the user, who may know why nobody listens yet */
     struct event_sink *events;
     const atomic_bool *stop; /* NULL: none */
     struct trust trust;
@@ -75,6 +76,7 @@ struct http_outcome {
     bool connected;        /* a connection was established */
     bool refused_by_proxy; /* it will not open a tunnel */
     bool bad_range;        /* another part came than the one that was asked for */
+    bool refused_expect;   /* nothing came in answer to "Expect: 100-continue" */
     bool unanswered;       /* timed out when everything was sent */
     unsigned elapsed_ms;   /* from the beginning to the end */
     unsigned idle_ms;      /* since something last moved */
@@ -88,8 +90,10 @@ struct http_exchange {
     const struct http_request *request;
     const char *method; /* redirects may change it */
     const char *url;
-    bool plain; /* after a redirect that changed the method: no body */
-    bool http1; /* no HTTP/2 */
+    bool plain;     /* after a redirect that changed the method: no body */
+    bool http1;     /* no HTTP/2 */
+    bool no_expect; /* bodies do not wait for "100 Continue" */
+    bool verbatim;  /* the body's coding is left as it comes */
     bool send_authorization;
     CURLSH *share;
     const struct host_trust *trust; /* NULL: as the system has it */
@@ -105,6 +109,12 @@ struct http_exchange {
  * outcome->local_failure. */
 int http_transfer(struct http_session *session, const struct http_exchange *exchange,
                   struct http_response *response, struct http_outcome *outcome, struct error *err);
+
+/* How the connection for EXCHANGE comes about: proxies, certificates (http_connection.c). */
+void http_set_connection(CURL *easy, const struct http_exchange *exchange);
+
+/* Whether RESPONSE's body came in a coding (Content-Encoding). */
+bool http_is_coded(const struct http_response *response);
 
 /* Whether the answer's status is one that may be better next time. */
 bool http_status_is_transient(int status);

@@ -27,6 +27,7 @@ struct journey {
     unsigned elsewhere; /* refusals by hosts that we were redirected to */
     unsigned attempts;  /* in all, for messages */
     bool whole;         /* Range was tried in vain */
+    bool verbatim;      /* Content-Encoding names a coding that the body is not in */
     bool http1;         /* HTTP/2 was tried in vain: what stands between may not bear it */
     uint64_t sink_len;
     uint64_t furthest; /* sink_len when something was last achieved */
@@ -85,11 +86,14 @@ static void remember_host(struct journey *j)
 static unsigned budget_of(struct journey *j)
 {
     unsigned budget = j->client->budget_ms;
-    if (j->outcome.connected || retries_of(j->client, j->request) > 0) {
+    if (j->outcome.connected || j->client->retries > 0) {
         return budget;
     }
     bool unknown = j->outcome.curl == CURLE_COULDNT_RESOLVE_HOST ||
                    j->outcome.curl == CURLE_COULDNT_RESOLVE_PROXY;
+    if (j->client->budget_given && !unknown) {
+        return budget;
+    }
     unsigned limit = unknown ? UNKNOWN_BUDGET_MS : UNREACHED_BUDGET_MS;
     AUTO(mem_freep) char *key = host_key(j->url);
     pthread_mutex_lock(&j->client->lock);
@@ -102,6 +106,8 @@ static unsigned budget_of(struct journey *j)
 static void count_trouble(struct journey *j)
 {
     struct http_trouble *trouble = j->trouble;
+    trouble->no_expect = trouble->no_expect || j->outcome.refused_expect;
+    trouble->reached = trouble->reached || j->outcome.connected;
     /* What flows for an hour and then breaks was not in vain for an hour. */
     trouble->spent_ms +=
         j->outcome.moved >= REAL_PROGRESS ? j->outcome.idle_ms : j->outcome.elapsed_ms;
@@ -112,7 +118,7 @@ static void count_trouble(struct journey *j)
      */
     if (j->sink_len >= j->furthest + REAL_PROGRESS) {
         j->furthest = j->sink_len;
-        *trouble = (struct http_trouble){.stop = trouble->stop};
+        http_trouble_over(trouble);
     }
 }
 
@@ -125,6 +131,8 @@ static int exchange(struct journey *j, struct http_response *response, struct er
         .url = j->url,
         .plain = j->plain,
         .http1 = j->http1,
+        .no_expect = j->trouble->no_expect,
+        .verbatim = j->verbatim || j->request->verbatim,
         .send_authorization = j->redirects == 0 || http_same_origin(j->request->url, j->url),
         .share = http_client_share(j->client),
         .trust = trust_find(&j->client->trust, j->url),
@@ -188,8 +196,9 @@ static int follow(struct journey *j, const struct http_response *response, struc
         return error_set(err, code, "%s %s: redirected from https to %s: refused", j->method, shown,
                          there);
     }
-    bool post = strcmp(j->method, "POST") == 0;
-    if (!is_reading(j->method) && (response->status == 303 || (post && response->status <= 302))) {
+    /* RFC 9110, 15.4: 301 and 302 may make a GET of a POST, as browsers do; what a registry or an
+     * API would do with that GET is nothing that was wanted. */
+    if (!is_reading(j->method) && response->status == 303) {
         j->method = "GET";
         j->plain = true;
     }
@@ -223,9 +232,14 @@ static int pause_for(struct http_client *client, struct http_trouble *trouble, i
                      bool *again_out, struct error *err)
 {
     uint64_t delay = http_retry_delay(trouble->retries, client->retry_delay_ms, response);
+    uint64_t left = budget_ms > trouble->spent_ms ? budget_ms - trouble->spent_ms : 0;
+    const char *after = response ? http_header(response, "Retry-After") : NULL;
+    bool asked = after && http_parse_retry_after(after) >= 0;
     bool used_up = retries < 0 || (retries > 0 && trouble->retries >= (unsigned)retries);
+    /* The last attempt is made when the time is over, not when the next wait would be too long. */
+    delay = !asked && delay > left ? left : delay;
     *again_out = false;
-    if (used_up || trouble->spent_ms + delay > budget_ms) {
+    if (used_up || left == 0 || delay > left) {
         return 0;
     }
     trouble->retries++;
@@ -280,6 +294,23 @@ int http_back_off(struct http_client *client, struct http_trouble *trouble,
                      err);
 }
 
+int http_retries_at_most(const struct http_client *client, int most)
+{
+    bool fewer = client->retries != 0 && client->retries <= most;
+    return fewer ? client->retries : most;
+}
+
+unsigned http_timeout_at_most(const struct http_client *client, unsigned most_ms)
+{
+    return client->timeout_ms < most_ms ? client->timeout_ms : most_ms;
+}
+
+void http_trouble_over(struct http_trouble *trouble)
+{
+    *trouble = (struct http_trouble){
+        .stop = trouble->stop, .no_expect = trouble->no_expect, .reached = trouble->reached};
+}
+
 bool http_is_transient(int status)
 {
     return status == 0 || http_status_is_transient(status);
@@ -319,17 +350,34 @@ static bool refused_elsewhere(struct journey *j, int status)
     return j->elsewhere++ < ELSEWHERE_RETRIES;
 }
 
-/* Ends of connections that look like the end of the body. */
-static void find_early_end(struct journey *j, const struct http_response *response)
+/* Ends of connections that look like the end of the body, and all of the body without its end. */
+static void find_true_end(struct journey *j, const struct http_response *response)
 {
-    bool good = j->outcome.curl == CURLE_OK && !j->outcome.timed_out && response->status >= 200 &&
-                response->status < 300;
-    if (good && j->request->sink && j->sink_len < j->request->sink_size &&
+    const struct http_request *request = j->request;
+    bool success = response->status >= 200 && response->status < 300;
+    bool ended = j->outcome.curl == CURLE_OK && !j->outcome.timed_out;
+    if (success && !ended && request->sink && request->sink_size > 0 &&
+        j->sink_len == request->sink_size) {
+        j->outcome.curl = CURLE_OK;
+        j->outcome.timed_out = false;
+    }
+    if (success && ended && request->sink && j->sink_len < request->sink_size &&
         j->shorts++ < SHORT_RETRIES) {
         j->outcome.curl = CURLE_PARTIAL_FILE;
         snprintf(j->outcome.text, sizeof j->outcome.text, "ended after %llu of %llu bytes",
-                 (unsigned long long)j->sink_len, (unsigned long long)j->request->sink_size);
+                 (unsigned long long)j->sink_len, (unsigned long long)request->sink_size);
     }
+}
+
+/* What the next attempt does otherwise. */
+static void learn(struct journey *j, const struct http_response *response)
+{
+    CURLcode curl = j->outcome.curl;
+    bool coded = !j->verbatim && !j->request->verbatim && http_is_coded(response);
+    j->verbatim = j->verbatim || curl == CURLE_BAD_CONTENT_ENCODING;
+    /* Of an encoded body no part can be asked for: Range counts the bytes before decoding. */
+    j->whole = j->whole || j->outcome.bad_range || coded;
+    j->http1 = j->http1 || curl == CURLE_HTTP2 || curl == CURLE_HTTP2_STREAM;
 }
 
 /* One step of the journey: *DONE_OUT when RESPONSE is the answer. */
@@ -342,12 +390,10 @@ static int step(struct journey *j, struct http_response *response, bool *done_ou
         return -1;
     }
     remember_etag(j, response);
-    find_early_end(j, response);
+    find_true_end(j, response);
+    learn(j, response);
     if (j->outcome.curl != CURLE_OK || j->outcome.timed_out) {
         count_trouble(j);
-        j->whole = j->whole || j->outcome.bad_range;
-        j->http1 =
-            j->http1 || j->outcome.curl == CURLE_HTTP2 || j->outcome.curl == CURLE_HTTP2_STREAM;
         if (http_outcome_is_transient(&j->outcome) && back_off(j, NULL, &again, err) != 0) {
             return -1;
         }

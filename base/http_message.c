@@ -34,6 +34,12 @@ const char *http_header(const struct http_response *response, const char *name)
     return http_header_next(response, name, NULL);
 }
 
+bool http_is_coded(const struct http_response *response)
+{
+    const char *coding = http_header(response, "Content-Encoding");
+    return coding && *coding && strcasecmp(coding, "identity") != 0;
+}
+
 /* After these a secret may follow in a server's own words. */
 static const char *const secret_marks[] = {"X-Amz-Signature=",
                                            "X-Amz-Security-Token=",

@@ -7,6 +7,7 @@
 
 #include "base/cancel.h"
 #include "base/http_internal.h"
+#include "base/memory.h"
 
 enum {
     MAX_DELAY_MS = 20 * 1000,
@@ -18,10 +19,21 @@ bool http_status_is_transient(int status)
            (status >= 500 && status != 501 && status != 505);
 }
 
-/* TLS spoken to a server that speaks none: the same next time. */
-static bool is_no_tls(const char *text)
+/* What will be the same next time: TLS spoken to a server that speaks none, and alerts (RFC 8446,
+ * 6.2) with which a server says what it thinks of our certificate, or that we have none. With TLS
+ * 1.3 these come when the handshake is over for us. */
+static bool is_refused_by_tls(const char *text)
 {
-    return strstr(text, "wrong version number") || strstr(text, "packet length too long");
+    static const char *const words[] = {
+        "wrong version number",  "packet length too long", "alert certificate",
+        "alert bad certificate", "alert unknown ca",       "alert unsupported certificate",
+        "alert access denied",   "alert protocol version", "alert insufficient security"};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (strstr(text, words[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool http_outcome_is_transient(const struct http_outcome *outcome)
@@ -29,7 +41,7 @@ bool http_outcome_is_transient(const struct http_outcome *outcome)
     if (outcome->timed_out || outcome->bad_range) {
         return true;
     }
-    if (outcome->refused_by_proxy) {
+    if (outcome->refused_by_proxy || is_refused_by_tls(outcome->text)) {
         return false;
     }
     switch (outcome->curl) {
@@ -46,9 +58,9 @@ bool http_outcome_is_transient(const struct http_outcome *outcome)
     case CURLE_PROXY:
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
-        return true;
+    case CURLE_BAD_CONTENT_ENCODING:
     case CURLE_SSL_CONNECT_ERROR:
-        return !is_no_tls(outcome->text);
+        return true;
     case CURLE_UNSUPPORTED_PROTOCOL:
         /* Bytes that are no HTTP. */
         return outcome->connected;

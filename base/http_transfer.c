@@ -18,7 +18,7 @@ enum {
         1024 * 1024, /* larger bodies wait for 100-continue: they may be refused or redirected */
     WORK_BYTES_PER_MS = 4 * 1024, /* what a slow server hashes and moves before it answers */
     WORK_MAX_TIMES = 5,           /* the timeout, however much it is */
-    MOVED_MIN = 1024, /* fewer bytes are no progress: one byte now and then must not keep us */
+    MOVED_MIN = 1024,             /* bytes that are progress however short the timeout is */
     CONNECT_TIMEOUT_MS = 30 * 1000,
     PROGRESS_MS = 100,
 };
@@ -32,6 +32,7 @@ struct transfer {
     size_t header_bytes;
     size_t error_bytes;
     size_t max_body;
+    bool answered;     /* the final status is there; 100 and its kin are none */
     bool abandoned;    /* the rest of an error's body does not matter */
     bool body_started; /* the sink was told where this body begins */
     uint64_t sent;     /* position in the request's body */
@@ -62,13 +63,21 @@ static enum error_code code_of(const struct transfer *t)
     return code != ERR_NONE ? code : ERR_REMOTE;
 }
 
-/* LEN bytes came or went. */
+/* It got further. */
+static void note_move(struct transfer *t)
+{
+    t->moving = 0;
+    t->moved_at = now_ms();
+}
+
+/* LEN bytes came or went. Fewer than a kilobyte a second are no progress: a byte now and then must
+ * not keep us. */
 static void touch(struct transfer *t, size_t len)
 {
+    size_t least = t->exchange->timeout_ms > MOVED_MIN ? t->exchange->timeout_ms : MOVED_MIN;
     t->moving += len;
-    if (t->moving >= MOVED_MIN) {
-        t->moving = 0;
-        t->moved_at = now_ms();
+    if (t->moving >= least) {
+        note_move(t);
     }
 }
 
@@ -90,6 +99,8 @@ static void parse_status(struct transfer *t, const char *line, size_t len)
         status = status < 1000 ? status * 10 + (*p - '0') : status;
     }
     t->response->status = status;
+    t->answered = status >= 200;
+    note_move(t);
     strlist_release(&t->response->headers);
     t->response->headers = (struct strlist){0};
 }
@@ -98,9 +109,6 @@ static size_t on_header(char *data, size_t size, size_t count, void *ctx)
 {
     struct transfer *t = ctx;
     size_t len = size * count;
-    if (t->header_bytes == 0) {
-        t->moving = MOVED_MIN;
-    }
     touch(t, len);
     t->header_bytes += len;
     if (t->header_bytes > LIMIT_HTTP_HEADER_BYTES) {
@@ -139,7 +147,10 @@ static int begin_body(struct transfer *t)
         return 0;
     }
     uint64_t start = 0;
-    if (t->response->status == 206 && range_start(t->response, &start) && start == *have) {
+    /* A part of an encoded body is no part of the decoded one. */
+    bool coded = !t->exchange->verbatim && http_is_coded(t->response);
+    if (t->response->status == 206 && !coded && range_start(t->response, &start) &&
+        start == *have) {
         return 0;
     }
     if (t->response->status == 206) {
@@ -269,6 +280,9 @@ static int on_progress(void *ctx, curl_off_t total_down, curl_off_t down, curl_o
         touch(t, up > t->last_up ? (size_t)(up - t->last_up) : 0);
         t->last_down = down;
         t->last_up = up;
+        if (up > 0 && up == (curl_off_t)t->body_len) {
+            note_move(t);
+        }
         tell(t, false);
     }
     return 0;
@@ -299,6 +313,12 @@ static bool is_withheld(const struct http_exchange *x, const char *header)
     return (secret && !x->send_authorization) || (of_body && x->plain);
 }
 
+/* Whether the body waits for the server's word. */
+static bool expects(const struct transfer *t)
+{
+    return t->body_len > EXPECT_FROM && !t->exchange->no_expect;
+}
+
 static struct curl_slist *make_headers(const struct transfer *t)
 {
     const struct http_exchange *x = t->exchange;
@@ -320,7 +340,7 @@ static struct curl_slist *make_headers(const struct transfer *t)
         char *condition = x->resume_etag ? mem_printf("If-Range: %s", x->resume_etag) : NULL;
         list = condition ? curl_slist_append(list, condition) : list;
     }
-    if (t->body_len <= EXPECT_FROM) {
+    if (!expects(t)) {
         list = curl_slist_append(list, "Expect:");
     }
     return list;
@@ -338,53 +358,6 @@ static void set_method(CURL *easy, struct transfer *t)
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     } else if (strcmp(x->method, "GET") != 0) {
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, x->method);
-    }
-}
-
-static bool is_loopback_url(const char *url)
-{
-    const char *host = strstr(url, "://");
-    host = host ? host + 3 : url;
-    size_t authority = strcspn(host, "/?#");
-    const char *at = memrchr(host, '@', authority);
-    host = at ? at + 1 : host;
-    return (strncasecmp(host, "localhost", 9) == 0 && strchr(":/?#", host[9])) ||
-           strncmp(host, "127.", 4) == 0 || strncmp(host, "[::1]", 5) == 0;
-}
-
-/* Loopback is never asked through a proxy. curl reads http_proxy in lower case only, because a
- * CGI's HTTP_PROXY is the client's; this program is none, and all of its peers take the upper case
- * too. */
-static void set_proxy(CURL *easy, const struct http_exchange *x)
-{
-    if (x->request->no_proxy || is_loopback_url(x->url)) {
-        curl_easy_setopt(easy, CURLOPT_PROXY, "");
-        return;
-    }
-    const char *upper = getenv("HTTP_PROXY");
-    if (upper && *upper && strncasecmp(x->url, "http://", 7) == 0 && !getenv("http_proxy") &&
-        !getenv("REQUEST_METHOD")) {
-        curl_easy_setopt(easy, CURLOPT_PROXY, upper);
-    }
-}
-
-static void set_tls(CURL *easy, const struct http_exchange *x)
-{
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    const struct host_trust *trust = x->trust;
-    if (trust && trust->client) {
-        curl_easy_setopt(easy, CURLOPT_SSLCERT, trust->client);
-        curl_easy_setopt(easy, CURLOPT_SSLKEY, trust->client);
-    }
-    if (trust && trust->pem.len > 0) {
-        struct curl_blob blob = {
-            .data = trust->pem.data, .len = trust->pem.len, .flags = CURL_BLOB_NOCOPY};
-        curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
-        return;
-    }
-    const char *file = getenv("SSL_CERT_FILE");
-    if (file && *file) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, file);
     }
 }
 
@@ -427,16 +400,18 @@ static void set_options(CURL *easy, struct transfer *t)
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->outcome->text);
     /* Who can be stopped must not wait for a name server that does not answer either. */
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, x->stop ? 1L : 0L);
+    /* Nothing is asked for in another coding; what comes in one all the same is decoded. */
+    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "identity");
+    curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, x->verbatim ? 0L : 1L);
     set_callbacks(easy, t);
     set_method(easy, t);
-    set_proxy(easy, x);
-    set_tls(easy, x);
+    http_set_connection(easy, x);
 }
 
 /* Everything was sent, and the answer is not there. */
 static bool is_waiting(const struct transfer *t)
 {
-    return t->sent == t->body_len && t->header_bytes == 0 && t->last_up >= (curl_off_t)t->body_len;
+    return t->sent == t->body_len && !t->answered && t->last_up >= (curl_off_t)t->body_len;
 }
 
 static bool stalled(const struct transfer *t)
@@ -536,8 +511,11 @@ int http_transfer(struct http_session *session, const struct http_exchange *exch
     curl_off_t connected_at = 0;
     curl_easy_getinfo(session->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
     curl_easy_getinfo(session->easy, CURLINFO_CONNECT_TIME_T, &connected_at);
-    outcome->refused_by_proxy = connect_status >= 400 && connect_status < 500;
+    outcome->refused_by_proxy = connect_status >= 400 && connect_status < 500 &&
+                                !http_status_is_transient((int)connect_status);
     outcome->connected = connected_at > 0 || t.header_bytes > 0 || t.last_up > 0;
+    outcome->refused_expect =
+        outcome->connected && expects(&t) && t.sent == 0 && t.header_bytes == 0;
     outcome->elapsed_ms = (unsigned)(now_ms() - t.started_at);
     outcome->idle_ms = (unsigned)(now_ms() - t.moved_at);
     outcome->moved = (uint64_t)t.last_up + (uint64_t)t.last_down;

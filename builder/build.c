@@ -12,6 +12,7 @@
 #include "builder/foreign.h"
 #include "builder/lint.h"
 #include "builder/lint_build.h"
+#include "builder/offline.h"
 #include "builder/remote_cache.h"
 #include "builder/sources.h"
 #include "builder/stage.h"
@@ -149,6 +150,9 @@ static int start_needed(struct build *build, struct error *err)
         if (needed[i] && check_runs(build, &build->plan.stages[i], err) != 0) {
             return -1;
         }
+    }
+    if (build->request->offline && offline_check(build, needed, err) != 0) {
+        return -1;
     }
     context_use_count(build, needed);
     for (size_t i = 0; i < build->plan.len; i++) {

@@ -199,7 +199,6 @@ static int fetch(struct copy_step *c, const char *url, struct download *d,
                  struct http_response *response, struct error *err)
 {
     struct build *build = c->stage->build;
-    AUTO(http_client_freep) struct http_client *client = NULL;
     if (build->request->offline) {
         return error_set(err, ERR_REMOTE, "ADD %s needs the network, and this build is --offline",
                          url);
@@ -207,8 +206,7 @@ static int fetch(struct copy_step *c, const char *url, struct download *d,
     struct http_request request = {.url = url, .sink = &d->sink, .code = ERR_STEP};
     d->sink = (struct http_sink){.write = download_write, .restart = download_restart};
     if (store_temp_file(build->store, &d->fd, err) != 0 ||
-        http_client_open(NULL, &client, err) != 0 ||
-        http_perform(client, &request, response, err) != 0) {
+        http_perform(registry_http(build->registry), &request, response, err) != 0) {
         return -1;
     }
     if (http_check(&request, response, err) != 0) {

@@ -10,6 +10,7 @@
 
 enum {
     CORRUPT_TRIES = 3,     /* something on the way may have been at fault */
+    MISSED_TRIES = 3,      /* of what a manifest names and is not there, or not yet */
     IMPATIENT_RETRIES = 3, /* where another place has the blob, too */
 };
 
@@ -105,6 +106,9 @@ static int download_from(struct registry *registry, const struct place *place,
                                        .immutable = true,
                                        .retries = last ? 0 : IMPATIENT_RETRIES,
                                        .trouble = &trouble,
+                                       /* A blob may be what its Content-Encoding says, or that is
+                                        * said of its own compression: its digest decides. */
+                                       .verbatim = tries % 2 == 0,
                                        .progress = on_progress};
         bool corrupt = false;
         bool again = false;
@@ -112,7 +116,8 @@ static int download_from(struct registry *registry, const struct place *place,
             return 0;
         }
         struct error failure = *err;
-        if (corrupt && tries < CORRUPT_TRIES &&
+        bool missed = last && failure.http_status == 404 && tries < MISSED_TRIES;
+        if ((missed || (corrupt && tries < CORRUPT_TRIES)) &&
             http_back_off(registry->client, &trouble, NULL, &again, err) != 0) {
             return -1;
         }
@@ -300,6 +305,24 @@ static void *layers_thread(void *arg)
     }
 }
 
+/* All layers of [FIRST, END) that the store lacks. */
+static int tell_missing(struct registry *registry, const struct image *image, size_t first,
+                        size_t end, struct error *err)
+{
+    AUTO(buf_release) struct buf list = BUF_INIT(0);
+    size_t count = 0;
+    for (size_t i = first; i < end; i++) {
+        char digest[DIGEST_TEXT_SIZE];
+        const struct digest *layer = &image->layers[i].blob.digest;
+        if (!store_has_blob(registry->store, layer, NULL)) {
+            buf_printf(&list, "%s%s", count++ ? ", " : "", digest_format(layer, digest));
+        }
+    }
+    return error_set(err, ERR_REMOTE, "offline: %zu layers%s%s are not in the store: %s", count,
+                     image->origin ? " of " : "", image->origin ? image->origin : "",
+                     buf_text(&list));
+}
+
 int registry_get_layers(struct registry *registry, const struct image *image, size_t first,
                         size_t count, struct error *err)
 {
@@ -309,6 +332,9 @@ int registry_get_layers(struct registry *registry, const struct image *image, si
     size_t missing = 0;
     for (size_t i = first; i < first + count; i++) {
         missing += !store_has_blob(registry->store, &image->layers[i].blob.digest, NULL);
+    }
+    if (registry->offline && missing > 1) {
+        return tell_missing(registry, image, first, first + count, err);
     }
     size_t started = missing < TRANSFERS_MAX ? missing : TRANSFERS_MAX;
     pthread_mutex_init(&job.lock, NULL);

@@ -9,7 +9,10 @@
 #include "base/pool.h"
 #include "registry/registry_internal.h"
 
-enum { MISSED_RETRIES = 5 /* of a manifest whose blobs are not seen */ };
+enum {
+    MISSED_RETRIES = 5, /* of a manifest whose blobs are not seen */
+    VANISHED_MAX = 3,   /* manifests that were taken with thanks and are not there */
+};
 
 enum job_state {
     JOB_PRESUMED, /* brought to this repository before: looked at only if the tag does not hold the
@@ -37,7 +40,8 @@ struct push {
     size_t running;
     pthread_t threads[TRANSFERS_MAX];
     size_t threads_len;
-    bool ended; /* threads are to end */
+    bool ended;       /* threads are to end */
+    atomic_bool wary; /* what HEAD says of blobs turned out to be wrong */
     bool failed;
     struct error err; /* the first failure */
     atomic_bool stop;
@@ -80,6 +84,7 @@ static void run_job(struct push *push, struct job *job)
         .blob = &job->blob,
         .stop = &push->stop,
         .bytes_sent = &push->bytes_sent,
+        .unseen = atomic_load(&push->wary),
     };
     job->state = JOB_RUNNING;
     push->waiting--;
@@ -198,59 +203,76 @@ bool says_immutable(const struct error *err)
            (strcasestr(err->text, "immutable") || strstr(err->text, "ImageAlreadyExists"));
 }
 
-/* The registry's own name for what was put must be ours; where it gives none, it is asked. */
-static int confirm_manifest(struct push *push, const char *name, const struct descriptor *manifest,
-                            const struct http_response *response, struct error *err)
+/* A manifest on its way to a name. */
+struct putting {
+    struct push *push;
+    const char *name; /* tag or digest */
+    const struct descriptor *manifest;
+    struct buf bytes;
+    struct http_trouble trouble; /* of all attempts */
+    struct http_response last;   /* the answer to a failure */
+    unsigned vanished;
+};
+
+static void putting_release(struct putting *p)
 {
-    const char *said = http_header(response, "Docker-Content-Digest");
+    buf_release(&p->bytes);
+    http_response_release(&p->last);
+}
+
+/* The registry's own name for what was put must be ours; where it gives none, it is asked. */
+static int confirm_manifest(struct putting *p, struct error *err)
+{
+    const char *said = http_header(&p->last, "Docker-Content-Digest");
     struct descriptor holds = {0};
     char digest[DIGEST_TEXT_SIZE];
     bool found = false;
     bool same = true;
-    if (said && strcmp(said, digest_format(&manifest->digest, digest)) != 0) {
+    if (said && strcmp(said, digest_format(&p->manifest->digest, digest)) != 0) {
         error_set(err, ERR_REMOTE, "%s: the registry calls the manifest %.100s instead of %s",
-                  push->name, said, digest);
-        err->http_status = response->status;
+                  p->push->name, said, digest);
+        err->http_status = p->last.status;
         return -1;
     }
-    if ((!said || response->status != 201) &&
-        look_up(push, name, manifest, &same, &found, &holds, err) != 0) {
+    if ((!said || p->last.status != 201) &&
+        look_up(p->push, p->name, p->manifest, &same, &found, &holds, err) != 0) {
         return -1;
     }
     if (!same) {
         error_set(err, ERR_REMOTE, "%s: the manifest was answered with HTTP %d and is not there",
-                  push->name, response->status);
-        err->http_status = response->status;
+                  p->push->name, p->last.status);
+        /* As good as unanswered, a few times: somebody in between may have spoken. */
+        err->http_status = p->vanished++ < VANISHED_MAX ? 0 : p->last.status;
         return -1;
     }
     return 0;
 }
 
-/* PUTs the manifest's BYTES under NAME once. LAST keeps the answer to a failure. */
-static int put_once(struct push *push, const char *name, const struct descriptor *manifest,
-                    const struct buf *bytes, struct http_response *last, struct error *err)
+static int put_once(struct putting *p, struct error *err)
 {
-    AUTO(mem_freep) char *url = place_url(&push->place, "manifests", name);
+    struct push *push = p->push;
+    AUTO(mem_freep) char *url = place_url(&push->place, "manifests", p->name);
     AUTO(strlist_release) struct strlist headers = {0};
     AUTO(strlist_release) struct strlist scopes = {0};
-    strlist_addf(&headers, "Content-Type: %s", manifest->media_type);
+    strlist_addf(&headers, "Content-Type: %s", p->manifest->media_type);
     place_scope(&push->place, "pull,push", &scopes);
     struct http_request request = {.method = "PUT",
                                    .url = url,
                                    .headers = &headers,
-                                   .body = bytes->data,
-                                   .body_len = bytes->len,
+                                   .body = p->bytes.data,
+                                   .body_len = p->bytes.len,
                                    .retries = HTTP_NO_RETRIES,
-                                   .stop = &push->stop};
-    http_response_release(last);
+                                   .trouble = &p->trouble};
+    http_response_release(&p->last);
     if (registry_make_repository(push->registry, &push->place, err) != 0) {
         return -1;
     }
-    if (registry_call(push->registry, push->place.endpoint, &scopes, &request, last, err) != 0 ||
-        http_check(&request, last, err) != 0) {
+    if (registry_call(push->registry, push->place.endpoint, &scopes, &request, &p->last, err) !=
+            0 ||
+        http_check(&request, &p->last, err) != 0) {
         return registry_explain_push(push->registry, &push->place, err);
     }
-    return confirm_manifest(push, name, manifest, last, err);
+    return confirm_manifest(p, err);
 }
 
 /* Puts MANIFEST under NAME. A PUT whose answer was lost is looked for before it is repeated: an
@@ -258,14 +280,17 @@ static int put_once(struct push *push, const char *name, const struct descriptor
 static int put_manifest(struct push *push, const char *name, const struct descriptor *manifest,
                         struct error *err)
 {
-    AUTO(buf_release) struct buf bytes = BUF_INIT(LIMIT_MANIFEST_BYTES);
-    AUTO(http_response_release) struct http_response last = {0};
-    struct http_trouble trouble = {.stop = &push->stop};
-    if (store_read_blob(push->registry->store, &manifest->digest, LIMIT_MANIFEST_BYTES, &bytes,
+    AUTO(putting_release)
+    struct putting p = {.push = push,
+                        .name = name,
+                        .manifest = manifest,
+                        .bytes = BUF_INIT(LIMIT_MANIFEST_BYTES),
+                        .trouble = {.stop = &push->stop}};
+    if (store_read_blob(push->registry->store, &manifest->digest, LIMIT_MANIFEST_BYTES, &p.bytes,
                         err) != 0) {
         return -1;
     }
-    while (put_once(push, name, manifest, &bytes, &last, err) != 0) {
+    while (put_once(&p, err) != 0) {
         struct error failure = *err;
         struct error ignored = {0};
         struct descriptor holds = {0};
@@ -275,7 +300,7 @@ static int put_manifest(struct push *push, const char *name, const struct descri
         if (failure.code != ERR_REMOTE || !http_is_transient(failure.http_status)) {
             return -1;
         }
-        if (http_back_off(push->registry->client, &trouble, &last, &again, err) != 0) {
+        if (http_back_off(push->registry->client, &p.trouble, &p.last, &again, err) != 0) {
             return -1;
         }
         if (look_up(push, name, manifest, &same, &found, &holds, &ignored) == 0 && same) {
@@ -360,6 +385,8 @@ static int put_tag_with_blobs(struct push *push, const char *tag, const struct d
             return -1;
         }
         error_clear(err);
+        /* What was looked at and found there once more is not there all the same. */
+        atomic_store(&push->wary, trouble.retries > 1);
         release_presumed(push, true);
         if (wait_blobs(push, err) != 0) {
             return -1;

@@ -151,6 +151,11 @@ static void endpoint_free(struct endpoint *endpoint)
     free(endpoint);
 }
 
+struct http_client *registry_http(struct registry *registry)
+{
+    return registry->client;
+}
+
 void registry_freep(struct registry **pointer)
 {
     struct registry *registry = *pointer;
@@ -195,7 +200,7 @@ static bool is_loopback(const char *host)
 
 static bool has_certificate(const struct registry *registry, const char *host)
 {
-    size_t name = strcspn(host, ":");
+    size_t name = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
     for (size_t i = 0; i < registry->certificates.len; i++) {
         const char *entry = registry->certificates.items[i];
         size_t len = strcspn(entry, "=");

@@ -50,6 +50,9 @@ int registry_open(struct store *store, const struct registry_options *options,
  * of it ended by STOP. Tells no transfers. */
 int registry_open_brief(const struct registry *like, unsigned timeout_ms, const atomic_bool *stop,
                         struct registry **out, struct error *err);
+/* The client that its requests go through, with the user's patience, certificates and proxies: for
+ * others who speak HTTP. It knows nothing of `offline`. Borrowed. */
+struct http_client *registry_http(struct registry *registry);
 /* Cleanup for AUTO(). */
 void registry_freep(struct registry **registry);
 

@@ -23,6 +23,7 @@ struct endpoint {
     char *host;     /* as it is written, after SLIPWAY_REGISTRY_MAP */
     char *base_url; /* "https://registry-1.docker.io" */
     struct auth *auth;
+    atomic_bool no_mounts; /* one was never answered */
     struct endpoint *next;
 };
 
@@ -141,7 +142,7 @@ int registry_head_manifest(struct registry *registry, const struct place *place,
 void registry_tell(struct registry *registry, const struct descriptor *blob,
                    enum event_direction direction, enum event_status status, uint64_t current);
 
-/* Brings one blob to PLACE (upload.c): HEAD unless SURELY_ABSENT, mount, upload. */
+/* Brings one blob to PLACE (upload.c): HEAD, mount, upload. */
 struct upload {
     struct registry *registry;
     const struct place *place;
@@ -150,6 +151,7 @@ struct upload {
     _Atomic uint64_t *bytes_sent;
     _Atomic uint64_t *moved; /* raised with every sign of progress; NULL: none */
     bool quiet;              /* tell nobody */
+    bool unseen;             /* what a HEAD says of it turned out to be wrong: no HEAD, no mount */
 };
 int upload_blob(const struct upload *upload, struct error *err);
 

@@ -12,6 +12,7 @@ enum {
     RECORD_MAX = 4096,
     NESTED_MAX = 4,
     CORRUPT_TRIES = 3, /* something on the way may have been at fault */
+    HEAD_RETRIES = 6,  /* then GET may do better */
 };
 
 static const char ACCEPT[] = "Accept: " MEDIA_OCI_MANIFEST ", " MEDIA_OCI_INDEX
@@ -37,18 +38,29 @@ static bool descriptor_of_headers(const struct http_response *response, struct d
     return true;
 }
 
-static int ask(struct registry *registry, const struct place *place, const char *method,
-               const char *tag_or_digest, const char *actions, struct http_response *response,
-               struct error *err)
+/* A manifest as it is asked for. All borrowed. */
+struct manifest_name {
+    const struct place *place;
+    const char *tag_or_digest;
+    const char *actions;
+    struct http_trouble *trouble; /* NULL: the request's own */
+};
+
+static int ask(struct registry *registry, const struct manifest_name *name, const char *method,
+               int retries, struct http_response *response, struct error *err)
 {
     AUTO(strlist_release) struct strlist scopes = {0};
     AUTO(strlist_release) struct strlist headers = {0};
-    AUTO(mem_freep) char *url = place_url(place, "manifests", tag_or_digest);
-    place_scope(place, actions, &scopes);
+    AUTO(mem_freep) char *url = place_url(name->place, "manifests", name->tag_or_digest);
+    place_scope(name->place, name->actions, &scopes);
     strlist_add(&headers, ACCEPT);
-    struct http_request request = {
-        .method = method, .url = url, .headers = &headers, .max_body = LIMIT_MANIFEST_BYTES};
-    if (registry_call(registry, place->endpoint, &scopes, &request, response, err) != 0) {
+    struct http_request request = {.method = method,
+                                   .url = url,
+                                   .headers = &headers,
+                                   .max_body = LIMIT_MANIFEST_BYTES,
+                                   .retries = retries,
+                                   .trouble = name->trouble};
+    if (registry_call(registry, name->place->endpoint, &scopes, &request, response, err) != 0) {
         return -1;
     }
     /* 404 is an answer; HEAD is not known everywhere. */
@@ -57,17 +69,7 @@ static int ask(struct registry *registry, const struct place *place, const char 
     if (response->status == 404 || no_head) {
         return 0;
     }
-    if (http_check(&request, response, err) != 0) {
-        return -1;
-    }
-    const char *type = http_header(response, "Content-Type");
-    if (strcmp(method, "GET") == 0 && type && strcasestr(type, "text/html")) {
-        return error_set(err, ERR_REMOTE,
-                         "GET %s: the answer is an HTML page and no manifest (a proxy, or no "
-                         "registry?)",
-                         url);
-    }
-    return 0;
+    return http_check(&request, response, err);
 }
 
 /* The descriptor of manifest bytes: the document's own media type counts. */
@@ -78,10 +80,14 @@ static int describe(const void *data, size_t len, const char *header_type, struc
     if (json_parse(data, len, LIMIT_MANIFEST_BYTES, "the manifest", ERR_REMOTE, &doc, err) != 0) {
         return -1;
     }
+    bool is_list = json_object_get(doc, "manifests") != NULL;
     const char *type = json_get_string(doc, "mediaType");
     type = type ? type : header_type;
-    if (!type || !strstr(type, "manifest")) {
-        type = json_object_get(doc, "manifests") ? MEDIA_OCI_INDEX : MEDIA_OCI_MANIFEST;
+    /* Its own members say more than a header that somebody set for all files of its kind. */
+    bool of_list = type && (strstr(type, "manifest.list") || strstr(type, "image.index"));
+    bool of_image = type && !of_list && strstr(type, "manifest");
+    if (is_list ? !of_list : !of_image) {
+        type = is_list ? MEDIA_OCI_INDEX : MEDIA_OCI_MANIFEST;
     }
     *out = (struct descriptor){.size = len};
     size_t type_len = strcspn(type, "; ");
@@ -122,9 +128,22 @@ static int check_digest(const struct place *place, const struct http_response *r
                      digest_format(wanted, want), digest_format(&got->digest, have));
 }
 
+static int no_manifest(const struct place *place, const struct http_response *response,
+                       struct error *err)
+{
+    const char *type = http_header(response, "Content-Type");
+    AUTO(mem_freep) char *name = place_name(place);
+    if (type && strcasestr(type, "text/html")) {
+        return error_set(err, ERR_REMOTE,
+                         "%s: the answer is an HTML page and no manifest (a proxy, or no "
+                         "registry?)",
+                         name);
+    }
+    return error_wrap(err, "from %s", name);
+}
+
 /* A manifest's bytes, which are what they are said to be. RESPONSE's status may be 404. */
-static int get_checked(struct registry *registry, const struct place *place,
-                       const char *tag_or_digest, const char *actions,
+static int get_checked(struct registry *registry, const struct manifest_name *name,
                        const struct digest *expected, struct http_response *response,
                        struct descriptor *out, struct error *err)
 {
@@ -132,9 +151,8 @@ static int get_checked(struct registry *registry, const struct place *place,
     bool again = true;
     struct error failure = {0};
     while (again) {
-        AUTO(mem_freep) char *name = place_name(place);
         http_response_release(response);
-        if (ask(registry, place, "GET", tag_or_digest, actions, response, err) != 0) {
+        if (ask(registry, name, "GET", 0, response, err) != 0) {
             return -1;
         }
         if (response->status == 404) {
@@ -142,8 +160,8 @@ static int get_checked(struct registry *registry, const struct place *place,
         }
         if (describe(buf_text(&response->body), response->body.len,
                      http_header(response, "Content-Type"), out, &failure) != 0) {
-            error_wrap(&failure, "from %s", name);
-        } else if (check_digest(place, response, expected, out, &failure) == 0) {
+            no_manifest(name->place, response, &failure);
+        } else if (check_digest(name->place, response, expected, out, &failure) == 0) {
             return 0;
         }
         again = false;
@@ -162,8 +180,9 @@ static int get_manifest(struct registry *registry, const struct place *place,
                         struct descriptor *out, struct error *err)
 {
     AUTO(http_response_release) struct http_response response = {0};
+    const struct manifest_name name = {place, tag_or_digest, "pull", NULL};
     struct descriptor got = {0};
-    if (get_checked(registry, place, tag_or_digest, "pull", expected, &response, &got, err) != 0) {
+    if (get_checked(registry, &name, expected, &response, &got, err) != 0) {
         return -1;
     }
     if (response.status == 404) {
@@ -178,16 +197,26 @@ static int get_manifest(struct registry *registry, const struct place *place,
 }
 
 /* What a tag or digest stands for by GET, for registries that do not know HEAD. */
-static int look_at_manifest(struct registry *registry, const struct place *place,
-                            const char *tag_or_digest, const char *actions, bool *found_out,
-                            struct descriptor *out, struct error *err)
+static int look_at_manifest(struct registry *registry, const struct manifest_name *name,
+                            bool *found_out, struct descriptor *out, struct error *err)
 {
     AUTO(http_response_release) struct http_response response = {0};
-    if (get_checked(registry, place, tag_or_digest, actions, NULL, &response, out, err) != 0) {
+    if (get_checked(registry, name, NULL, &response, out, err) != 0) {
         return -1;
     }
     *found_out = response.status != 404;
     return 0;
+}
+
+/* Where ERR, the end of a HEAD, says nothing of a GET: it goes on with what is left of our
+ * patience. Not where nobody is there and that is at an end, or where the user wants fewer retries.
+ */
+static bool get_may_do_better(struct registry *registry, const struct http_trouble *trouble,
+                              const struct error *err)
+{
+    bool limited = http_retries_at_most(registry->client, HEAD_RETRIES) == HEAD_RETRIES;
+    return err->code == ERR_REMOTE && http_is_transient(err->http_status) && limited &&
+           (trouble->reached || trouble->retries >= HEAD_RETRIES);
 }
 
 int registry_head_manifest(struct registry *registry, const struct place *place,
@@ -195,8 +224,15 @@ int registry_head_manifest(struct registry *registry, const struct place *place,
                            struct descriptor *out, struct error *err)
 {
     AUTO(http_response_release) struct http_response response = {0};
-    if (ask(registry, place, "HEAD", tag_or_digest, actions, &response, err) != 0) {
-        return -1;
+    struct http_trouble trouble = {0};
+    const struct manifest_name name = {place, tag_or_digest, actions, &trouble};
+    int retries = http_retries_at_most(registry->client, HEAD_RETRIES);
+    if (ask(registry, &name, "HEAD", retries, &response, err) != 0) {
+        if (!get_may_do_better(registry, &trouble, err)) {
+            return -1;
+        }
+        error_clear(err);
+        return look_at_manifest(registry, &name, found_out, out, err);
     }
     if (response.status == 404) {
         *found_out = false;
@@ -206,7 +242,7 @@ int registry_head_manifest(struct registry *registry, const struct place *place,
         *found_out = true;
         return 0;
     }
-    return look_at_manifest(registry, place, tag_or_digest, actions, found_out, out, err);
+    return look_at_manifest(registry, &name, found_out, out, err);
 }
 
 /* What the bytes say of themselves counts more than what was said of them. */
@@ -319,8 +355,8 @@ static int resolve(struct registry *registry, const struct place *place,
         return -1;
     }
     /* Some answer every HEAD with 404. */
-    if (!found &&
-        look_at_manifest(registry, place, reference_tag(ref), "pull", &found, top, err) != 0) {
+    const struct manifest_name by_tag = {place, reference_tag(ref), "pull", NULL};
+    if (!found && look_at_manifest(registry, &by_tag, &found, top, err) != 0) {
         return -1;
     }
     if (!found) {
@@ -447,8 +483,18 @@ static int load_image(struct registry *registry, struct image_wish *wish,
 {
     struct documents_job job = {registry, &wish->place, wish->platform, wish->origin,
                                 &wish->fetched};
-    if (resolve(registry, &wish->place, wish->ref, policy, &wish->top, &wish->asked, err) != 0 ||
-        ensure_documents(&job, &wish->top, err) != 0) {
+    if (resolve(registry, &wish->place, wish->ref, policy, &wish->top, &wish->asked, err) != 0) {
+        return -1;
+    }
+    int rc = ensure_documents(&job, &wish->top, err);
+    if (rc != 0 && err->http_status == 404 && wish->asked) {
+        /* The tag may have moved on meanwhile, or the HEAD told of something that is not there. */
+        error_clear(err);
+        wish->fetched = true;
+        rc = get_manifest(registry, &wish->place, reference_tag(wish->ref), NULL, &wish->top, err);
+        rc = rc == 0 ? ensure_documents(&job, &wish->top, err) : rc;
+    }
+    if (rc != 0) {
         return -1;
     }
     return images_load(registry->store, &wish->top, wish->platform, image, err);

@@ -7,7 +7,9 @@
 
 enum {
     MOUNTS_MAX = 3,    /* places tried as the source of a mount */
-    MOUNT_RETRIES = 2, /* the upload works without */
+    MOUNT_RETRIES = 1, /* the upload works without */
+    MOUNT_TIMEOUT_MS = 10 * 1000,
+    HEAD_RETRIES = 6, /* the upload works without, but may send what is there */
     DROP_TIMEOUT_MS = 3000,
     ECR_OPEN_RETRIES = 4, /* it hangs up where the repository is missing */
 };
@@ -100,13 +102,34 @@ static int peek_blob(struct upload_session *s, const char *url, bool *there_out,
     return 0;
 }
 
+/* Whether RESPONSE, a 200, may be about the blob: pages that say OK to everything are not. */
+static bool is_about(const struct http_response *response, const struct descriptor *blob)
+{
+    const char *type = http_header(response, "Content-Type");
+    const char *length = http_header(response, "Content-Length");
+    uint64_t size = length ? strtoull(length, NULL, 10) : 0;
+    bool coded = http_header(response, "Content-Encoding") != NULL;
+    bool page = type && strcasestr(type, "text/html");
+    return !page && (size == 0 || size == blob->size || coded);
+}
+
 int upload_head(struct upload_session *s, bool *there_out, struct error *err)
 {
     AUTO(mem_freep) char *url = place_url(s->u->place, "blobs", s->digest);
     AUTO(http_response_release) struct http_response response = {0};
-    struct http_request request = {.method = "HEAD", .url = url};
+    struct http_request request = {.method = "HEAD",
+                                   .url = url,
+                                   .retries =
+                                       http_retries_at_most(s->u->registry->client, HEAD_RETRIES)};
     if (upload_call(s, &request, &response, err) != 0) {
-        return -1;
+        bool cut_short = s->trouble.retries >= HEAD_RETRIES;
+        if (err->code != ERR_REMOTE || !(s->trouble.reached || cut_short)) {
+            return -1;
+        }
+        /* Who does not answer this may answer the rest, which has the patience that is left. */
+        error_clear(err);
+        *there_out = false;
+        return 0;
     }
     bool elsewhere = !http_same_origin(response.url, s->u->place->endpoint->base_url);
     if (response.status == 405 || response.status == 501 ||
@@ -114,7 +137,7 @@ int upload_head(struct upload_session *s, bool *there_out, struct error *err)
         /* Signed for GET alone, perhaps. */
         return peek_blob(s, url, there_out, err);
     }
-    *there_out = response.status == 200;
+    *there_out = response.status == 200 && is_about(&response, s->u->blob);
     /* Whatever else the answer is: the upload will tell. */
     return 0;
 }
@@ -125,25 +148,27 @@ bool upload_is_ecr(const struct upload_session *s)
     return strstr(s->u->place->endpoint->host, ".dkr.ecr") != NULL;
 }
 
+/* The session that RESPONSE names is the one from now on. */
+static int take_session(struct upload_session *s, const struct http_response *response,
+                        struct error *err)
+{
+    const char *min = http_header(response, "OCI-Chunk-Min-Length");
+    s->offset = 0;
+    s->chunk_min = min ? strtoull(min, NULL, 10) : 0;
+    return upload_take_location(s, response, err);
+}
+
 int upload_open(struct upload_session *s, struct error *err)
 {
     AUTO(mem_freep) char *url = uploads_url(s);
     AUTO(http_response_release) struct http_response response = {0};
     struct http_request request = {
         .method = "POST", .url = url, .retries = upload_is_ecr(s) ? ECR_OPEN_RETRIES : 0};
-    if (upload_call(s, &request, &response, err) != 0) {
+    if (upload_call(s, &request, &response, err) != 0 ||
+        http_check(&request, &response, err) != 0) {
         return -1;
     }
-    if (response.status != 202 && response.status != 201) {
-        return http_error(&request, &response, err);
-    }
-    s->offset = 0;
-    s->chunk_min = 0;
-    const char *min = http_header(&response, "OCI-Chunk-Min-Length");
-    if (min) {
-        s->chunk_min = strtoull(min, NULL, 10);
-    }
-    return upload_take_location(s, &response, err);
+    return take_session(s, &response, err);
 }
 
 /* distribution-spec, "Mounting a blob from another repository": 201 it is there, 202 an ordinary
@@ -161,18 +186,29 @@ static int try_mount(struct upload_session *s, const struct place *from, bool *m
     http_add_query(&url, "from", from->repository);
     strlist_add_all(&scopes, &s->scopes);
     place_scope(from, "pull", &scopes);
-    struct http_request request = {
-        .method = "POST", .url = buf_text(&url), .retries = MOUNT_RETRIES, .stop = s->u->stop};
+    struct http_client *client = s->u->registry->client;
+    struct http_request request = {.method = "POST",
+                                   .url = buf_text(&url),
+                                   .retries = http_retries_at_most(client, MOUNT_RETRIES),
+                                   .timeout_ms = http_timeout_at_most(client, MOUNT_TIMEOUT_MS),
+                                   .stop = s->u->stop};
     if (registry_call(s->u->registry, s->u->place->endpoint, &scopes, &request, &response,
                       &refused) != 0) {
         if (refused.code == ERR_CANCELLED) {
             *err = refused;
             return -1;
         }
+        if (refused.http_status == 0) {
+            atomic_store(&s->u->place->endpoint->no_mounts, true);
+        }
         return 0;
     }
     *mounted_out = response.status == 201;
-    return response.status == 202 ? upload_take_location(s, &response, err) : 0;
+    /* A session that cannot be found is none: the upload begins one of its own. */
+    if (response.status == 202 && take_session(s, &response, &refused) != 0) {
+        error_clear(&refused);
+    }
+    return 0;
 }
 
 void upload_drop(struct upload_session *s)
@@ -202,7 +238,8 @@ static int mount(struct upload_session *s, bool *mounted_out, struct error *err)
     }
     for (size_t i = 0; i < origins.len && tried.len < MOUNTS_MAX && !*mounted_out; i++) {
         AUTO(place_release) struct place from = {0};
-        if (!registry_place_of_origin(s->u->registry, origins.items[i], PLACE_PULL, &from) ||
+        if (atomic_load(&to->endpoint->no_mounts) ||
+            !registry_place_of_origin(s->u->registry, origins.items[i], PLACE_PULL, &from) ||
             from.endpoint != to->endpoint || strcmp(from.repository, to->repository) == 0 ||
             strlist_has(&tried, from.repository)) {
             continue;
@@ -229,14 +266,14 @@ void upload_tell(const struct upload *u, enum event_status status, uint64_t curr
 static int bring(struct upload_session *s, enum event_status *status_out, struct error *err)
 {
     bool done = false;
-    if (upload_head(s, &done, err) != 0) {
+    if (!s->u->unseen && upload_head(s, &done, err) != 0) {
         return -1;
     }
     if (done) {
         *status_out = STATUS_EXISTS;
         return 0;
     }
-    if (mount(s, &done, err) != 0) {
+    if (!s->u->unseen && mount(s, &done, err) != 0) {
         return -1;
     }
     if (done) {

@@ -78,6 +78,7 @@ static int commit(struct upload_session *s, int fd, struct error *err)
         error_set(err, ERR_REMOTE,
                   "%s: the upload of %s was answered with HTTP %d and is not there",
                   s->u->place->endpoint->host, s->digest, response.status);
+        err->http_status = response.status;
         return -1;
     }
     return 0;
@@ -136,7 +137,7 @@ static void note_progress(struct upload_session *s)
     if (s->offset >= s->furthest + REAL_PROGRESS) {
         s->furthest = s->offset;
         s->refusals = 0;
-        s->trouble = (struct http_trouble){.stop = s->u->stop};
+        http_trouble_over(&s->trouble);
     }
 }
 
@@ -265,10 +266,18 @@ static void change_way(struct upload_session *s, int status)
     }
 }
 
+/* Statuses of a body whose sender was not known any more. */
+static bool is_expired(int status)
+{
+    return status == 401 || status == 403;
+}
+
 /* Whether ERR, a refusal with a status, ends it. *AT_ONCE_OUT: there is nothing to wait for. */
 static bool is_final(struct upload_session *s, int fd, bool *at_once_out, struct error *err)
 {
-    static const int perhaps[] = {400, 401, 404, 405, 409, 410, 411, 413, 416, 501};
+    static const int perhaps[] = {400, 401, 403, 404, 405, 409, 410, 411, 413, 416, 501};
+    /* An answer that says OK and cannot be one: somebody in between. */
+    bool odd = err->http_status >= 200 && err->http_status < 300;
     *at_once_out = false;
     if (err->code == ERR_CANCELLED || err->code == ERR_AUTH || err->code == ERR_STORE) {
         return true;
@@ -276,7 +285,7 @@ static bool is_final(struct upload_session *s, int fd, bool *at_once_out, struct
     if (http_is_transient(err->http_status)) {
         return !s->location && upload_is_ecr(s);
     }
-    if (!s->location || !is_one_of(err->http_status, perhaps, ARRAY_LEN(perhaps))) {
+    if (!odd && (!s->location || !is_one_of(err->http_status, perhaps, ARRAY_LEN(perhaps)))) {
         return true;
     }
     if (strstr(err->text, "DIGEST_INVALID") && blame_store(s, fd, err) != 0) {
@@ -287,10 +296,10 @@ static bool is_final(struct upload_session *s, int fd, bool *at_once_out, struct
     }
     if (s->refusals > REFUSALS_MAX) {
         *err = s->refusal;
-        err->code = err->http_status == 401 ? ERR_AUTH : err->code;
+        err->code = is_expired(err->http_status) ? ERR_AUTH : err->code;
         return true;
     }
-    *at_once_out = s->refusals < REFUSALS_MAX;
+    *at_once_out = !odd && s->refusals < REFUSALS_MAX;
     return false;
 }
 
@@ -299,7 +308,8 @@ static bool is_final(struct upload_session *s, int fd, bool *at_once_out, struct
 static int recover(struct upload_session *s, const struct error *failure, struct error *err)
 {
     int status = failure->http_status;
-    bool refused = !http_is_transient(status) && status != 401 && status != 416;
+    bool expired = is_expired(status);
+    bool refused = !http_is_transient(status) && !expired && status != 416;
     bool known = false;
     if (refused && !strstr(failure->text, "DIGEST_INVALID")) {
         change_way(s, status);
@@ -310,7 +320,7 @@ static int recover(struct upload_session *s, const struct error *failure, struct
         s->offset = 0;
         return 0;
     }
-    if (!refused && ask_offset(s, status == 401, &known, err) != 0) {
+    if (!refused && ask_offset(s, expired, &known, err) != 0) {
         return -1;
     }
     bool useful = s->offset == 0 || s->offset == s->u->blob->size || !s->no_patch;

@@ -39,6 +39,16 @@ static const char config_text[] = "[default]\n"
                                   "sso_region = eu-west-1\n"
                                   "[profilex y]\n"
                                   "region = none\n"
+                                  "[services local]\n"
+                                  "ecr =\n"
+                                  "  endpoint_url = http://here\n"
+                                  "sts = \n"
+                                  "\tendpoint_url: http://there\n"
+                                  "[profile indented]\n"
+                                  "  region : eu-south-2\n"
+                                  "  role_arn = arn:aws:iam::1:role/x\n"
+                                  "    region = nested\n"
+                                  "  output = text\n"
                                   "[unclosed\n"
                                   "region = none\n";
 
@@ -71,6 +81,9 @@ static void test_profile__settings(void **state)
         {"prefixed", "region", NULL},
         {"y", "region", NULL},
         {"team", "sso_region", NULL},
+        {"indented", "region", "eu-south-2"}, /* with a colon, as Python's parser takes it */
+        {"indented", "role_arn", "arn:aws:iam::1:role/x"},
+        {"indented", "output", "text"},
         {"unclosed", "region", NULL},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -86,6 +99,9 @@ static void test_profile__settings(void **state)
     assert_string_equal(aws_profile_get_from(&p, AWS_FILE_CONFIG, "work", "region"), "us-west-1");
     assert_string_equal(aws_sso_session_get(&p, "team", "sso_region"), "eu-west-1");
     assert_null(aws_sso_session_get(&p, "work", "region"));
+    assert_string_equal(aws_services_get(&p, "local", "ecr.endpoint_url"), "http://here");
+    assert_string_equal(aws_services_get(&p, "local", "sts.endpoint_url"), "http://there");
+    assert_null(aws_services_get(&p, "other", "ecr.endpoint_url"));
 }
 
 static void test_profile__which_there_are(void **state)

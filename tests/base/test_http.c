@@ -230,6 +230,8 @@ static void test_http__bodies_are_sent_again(void **state)
         {"/to/307?url=/echo", "PUT"},
         {"/to/308?url=/echo", "PATCH"},
         {"/to/307?url=/to/307?url=/echo", "POST"},
+        {"/to/301?url=/echo", "POST"},
+        {"/to/302?url=/echo", "POST"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         AUTO(mem_freep) char *url = url_of(cases[i].path);
@@ -261,6 +263,24 @@ static void test_http__bodies_are_sent_again(void **state)
     AUTO(json_freep) json_t *root = echoed(&get_response);
     assert_string_equal(json_get_string(root, "method"), "GET");
     assert_string_equal(json_get_string(root, "body"), "");
+}
+
+static void test_http__codings_are_taken_off(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/coded/gzip", "/coded/gzip/plain",
+                                        "/coded/aws-chunked/plain", "/coded/identity/plain"};
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        AUTO(http_response_release) struct http_response response = {0};
+        get(paths[i], &response);
+        assert_string_equal(buf_text(&response.body), "plain words");
+    }
+    AUTO(mem_freep) char *url = url_of("/coded/gzip");
+    AUTO(http_response_release) struct http_response response = {0};
+    struct http_request request = {.url = url, .verbatim = true};
+    struct error err = {0};
+    assert_int_equal(http_perform(client, &request, &response, &err), 0);
+    assert_memory_equal(response.body.data, "\x1f\x8b", 2);
 }
 
 /* A sink that checks the bytes against the server's pattern. */
@@ -571,6 +591,7 @@ int main(void)
         cmocka_unit_test(test_http__a_loop_ends),
         cmocka_unit_test(test_http__authorization_stays_at_its_host),
         cmocka_unit_test(test_http__bodies_are_sent_again),
+        cmocka_unit_test(test_http__codings_are_taken_off),
         cmocka_unit_test(test_http__broken_downloads_go_on),
         cmocka_unit_test(test_http__servers_words_are_shown_on_one_line),
         cmocka_unit_test(test_http__urls_are_shown_without_secrets),

@@ -187,6 +187,20 @@ END
     succeeded
 }
 
+@test "ecr: a password that is over half-way through a blob is renewed, and the blob sent anew" {
+    context app <<'END'
+FROM scratch
+COPY large /
+END
+    head -c 3000000 /dev/urandom >app/large
+    ecr_repository half-way
+    fault expired-upload 1
+    run slipway build -t "$HOST/half-way:1" --push app
+    succeeded
+    equal "$(log_lines GetAuthorizationToken)" 2
+    layer_blob "127.0.0.1:$(cat "$ECR_STATE/upstream/port")/half-way:1" | tar -xzO large | cmp - app/large
+}
+
 slipway_password() {
     python3 - <<'END'
 import base64, datetime, hashlib, hmac, json, os, urllib.request
@@ -353,6 +367,59 @@ END
     equal "$(log_lines GetAuthorizationToken)" 0
 }
 
+# AWS's own helper asks AWS's own name, which is the stand-in's here: in a mount namespace, behind TLS.
+@test "ecr: amazon-ecr-credential-helper gets the password where docker's config names it" {
+    needs_root
+    command -v docker-credential-ecr-login >/dev/null || skip "needs amazon-ecr-credential-helper"
+    site_context app
+    ecr_repository by-helper
+    mkdir "$HOME/.docker"
+    echo "{\"credHelpers\": {\"$HOST\": \"ecr-login\"}}" >"$HOME/.docker/config.json"
+    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=api -addext subjectAltName=DNS:api.ecr.eu-west-1.amazonaws.com -keyout key \
+        -out certificate 2>/dev/null
+    echo '127.9.8.7 api.ecr.eu-west-1.amazonaws.com' >hosts
+    cat >front.py <<'END'
+import socket, ssl, sys, threading
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("certificate", "key")
+listener = socket.create_server(("127.9.8.7", 443))
+print("ready", flush=True)
+def copy(source, sink):
+    try:
+        for data in iter(lambda: source.recv(65536), b""):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+while True:
+    inner = context.wrap_socket(listener.accept()[0], server_side=True)
+    outer = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+    for pair in ((inner, outer), (outer, inner)):
+        threading.Thread(target=copy, args=pair, daemon=True).start()
+END
+    python3 front.py "$ECR" >ready 2>&1 3>&- &
+    local front=$!
+    for _ in $(seq 50); do [ -s ready ] || sleep 0.1; done
+    grep -q ready ready || { kill "$front" || true; skip "the port is taken"; }
+    unset AWS_ENDPOINT_URL
+    # shellcheck disable=SC2016
+    SSL_CERT_FILE=$PWD/certificate run unshare -m sh -c 'mount --bind hosts /etc/hosts && exec "$@"' sh "$SLIPWAY" build -t "$HOST/by-helper:1" --push app
+    kill "$front"
+    succeeded
+    equal "$(log_lines 'GetAuthorizationToken 200')" 1
+    # It was the helper who asked.
+    grep -q authorizationToken -i "$HOME/.ecr/cache.json"
+    rm -r "$HOME/.ecr"
+    # Without keys it says that there are no credentials: nothing goes on anonymously.
+    : >"$ECR_STATE/log"
+    unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+    echo more >app/site/more
+    run slipway build -t "$HOST/by-helper:2" --push app
+    failed_with 3
+    says 'no AWS credentials'
+    equal "$(log_lines registry)" 0
+}
+
 # Where keys come from. Each way ends in a push.
 
 pushes() { # NAME
@@ -513,12 +580,77 @@ END
     says 'aws sso login'
 }
 
+@test "keys: a token of aws sso login that is over is renewed where its session can be, and kept" {
+    no_keys
+    mkdir -p "$HOME/.aws/sso/cache"
+    cat >"$HOME/.aws/config" <<'END'
+[default]
+sso_session = team
+sso_account_id = 123456789012
+sso_role_name = Deploy
+[sso-session team]
+sso_start_url = https://example.awsapps.com/start
+sso_region = eu-west-1
+END
+    local file=$HOME/.aws/sso/cache/$(printf team | sha1sum | cut -c1-40).json
+    cat >"$file" <<'END'
+{"startUrl": "https://example.awsapps.com/start", "region": "eu-west-1", "accessToken": "old", "expiresAt": "2020-01-01T00:00:00Z",
+ "clientId": "client", "clientSecret": "client-secret", "registrationExpiresAt": "2099-01-01T00:00:00Z", "refreshToken": "refresh-1"}
+END
+    pushes from-renewed-sso
+    equal "$(log_lines 'sso-oidc 200')" 1
+    grep -q '"refreshToken":"refresh-2"' "$file"
+    grep -q '"startUrl"' "$file"
+    equal "$(stat -c %a "$file")" 600
+    # The token is good for hours now.
+    slipway pull "$HOST/from-renewed-sso:1"
+    equal "$(log_lines 'sso-oidc')" 1
+    # A refresh token that is spent is a person's affair.
+    sed -i 's/"expiresAt":"[^"]*"/"expiresAt":"2020-01-01T00:00:00Z"/; s/refresh-2/refresh-1/' "$file"
+    run slipway pull "$HOST/from-renewed-sso:1"
+    failed_with 3
+    says 'aws sso login'
+    says_not 'client-secret|refresh-1'
+}
+
 @test "keys: that AWS refuses as expired are fetched again" {
     no_keys
     export AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:$ECR/container-keys AWS_CONTAINER_AUTHORIZATION_TOKEN=container-token
     fault expired-keys 1
     pushes renewed-keys
     equal "$(log_lines 'container 200')" 2
+}
+
+@test "keys: botocore takes the same ones, whatever environment and profiles say" {
+    local status=0
+    SLIPWAY=$SLIPWAY "$BATS_TEST_DIRNAME/botocore-chain" 50 >chain || status=$?
+    [ "$status" -ne 77 ] || skip "needs botocore"
+    cat chain
+    equal "$status" 0
+    grep -qE '^50 cases, [1-9][0-9]* with keys, 0 differ$' chain
+}
+
+# The hosts are those that botocore asks. Nobody listens at the proxy, so no name is looked up.
+@test "keys: the validated and dual-stack names of the services, for who wishes them" {
+    unset AWS_ENDPOINT_URL SLIPWAY_REGISTRY_ENDPOINT
+    export https_proxy=http://127.0.0.1:1 SLIPWAY_RETRY=0
+    asks() { # REGISTRY HOST
+        run slipway pull "123456789012.$1/x:1"
+        [ "$status" -ne 0 ]
+        says "https://$2/"
+    }
+    asks dkr.ecr.eu-west-1.amazonaws.com api.ecr.eu-west-1.amazonaws.com
+    asks dkr.ecr-fips.us-east-1.amazonaws.com ecr-fips.us-east-1.amazonaws.com
+    asks dkr-ecr.eu-west-1.on.aws ecr.eu-west-1.api.aws
+    asks dkr-ecr-fips.us-east-1.on.aws ecr-fips.us-east-1.api.aws
+    asks dkr.ecr.cn-north-1.amazonaws.com.cn api.ecr.cn-north-1.amazonaws.com.cn
+    AWS_USE_FIPS_ENDPOINT=true asks dkr.ecr.us-gov-west-1.amazonaws.com ecr-fips.us-gov-west-1.amazonaws.com
+    AWS_USE_DUALSTACK_ENDPOINT=true asks dkr.ecr.eu-west-1.amazonaws.com ecr.eu-west-1.api.aws
+    no_keys
+    printf '[default]\nrole_arn = arn:aws:iam::123456789012:role/x\ncredential_source = Environment\nuse_fips_endpoint = true\n' >"$HOME/.aws/config"
+    printf '[keys]\naws_access_key_id = A\naws_secret_access_key = b\n' >"$HOME/.aws/credentials"
+    sed -i 's/credential_source = Environment/source_profile = keys/' "$HOME/.aws/config"
+    asks dkr.ecr.eu-west-1.amazonaws.com sts-fips.eu-west-1.amazonaws.com
 }
 
 @test "doctor: says which source answered" {

@@ -6,7 +6,7 @@ load helpers
 
 setup_file() {
     export RESULTS=$BATS_FILE_TMPDIR/results
-    SLIPWAY=$SLIPWAY timeout 200 "$BATS_TEST_DIRNAME/run-faults" "$BATS_FILE_TMPDIR/faults" "$BATS_TEST_DIRNAME/faults.table" >"$RESULTS" 2>&1 3>&- || true
+    SLIPWAY=$SLIPWAY timeout 500 "$BATS_TEST_DIRNAME/run-faults" "$BATS_FILE_TMPDIR/faults" "$BATS_TEST_DIRNAME/faults.table" >"$RESULTS" 2>&1 3>&- || true
 }
 
 # Every case of GROUP that the table has is there, and went well.
@@ -59,4 +59,16 @@ group() { # GROUP
 
 @test "faults: tokens that end, token services that fail" {
     group token
+}
+
+@test "faults: the base of a build comes through all that, or not at all" {
+    group base
+}
+
+@test "faults: what ADD fetches comes through all that, or not at all" {
+    group add
+}
+
+@test "faults: a cache that fails in whatever way costs a warning" {
+    group cache
 }

@@ -233,3 +233,28 @@ END
         umount full
     done
 }
+
+@test "offline: all that a build lacks is listed at once, and no socket is opened" {
+    site_context app
+    slipway build -t offline:1 app
+    cat >app/Dockerfile <<'END'
+FROM conformance/links:1 AS links
+FROM conformance/busybox:1
+COPY --from=links / /l
+COPY --from=other.example.org/tools:2 /bin/tool /bin/
+ADD https://user:secret@files.example.org/a.tar.gz?token=t /a/
+ADD https://git.example.org/shop.git#main /shop
+RUN --mount=type=bind,from=third.example.org/x:1,target=/x true
+END
+    run slipway build --offline app
+    failed_with 4
+    says 'offline: this build needs 5 things that are not in the store: conformance/links:1 .line 1., other.example.org/tools:2 .line 4., https://files.example.org/a.tar.gz.* .line 5., https://git.example.org/shop.git.* .line 6., third.example.org/x:1 .line 7.$'
+    says '^slipway: app/Dockerfile:1:6: '
+    says_not 'secret|token=t'
+    command -v strace >/dev/null || skip "needs strace"
+    run strace -f -e trace=socket,connect -o trace "$SLIPWAY" build --offline app
+    failed_with 4
+    printf 'FROM conformance/busybox:1\nCOPY site /s\n' >app/Dockerfile
+    run strace -f -e trace=socket,connect -o trace2 "$SLIPWAY" build --offline -o type=local,dest=out app
+    ! grep -E 'AF_INET|connect\(' trace trace2
+}

@@ -1,0 +1,59 @@
+/* How a connection comes about: through which proxy, and with which certificates. */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/http_internal.h"
+
+static bool is_loopback_url(const char *url)
+{
+    const char *host = strstr(url, "://");
+    host = host ? host + 3 : url;
+    size_t authority = strcspn(host, "/?#");
+    const char *at = memrchr(host, '@', authority);
+    host = at ? at + 1 : host;
+    return (strncasecmp(host, "localhost", 9) == 0 && strchr(":/?#", host[9])) ||
+           strncmp(host, "127.", 4) == 0 || strncmp(host, "[::1]", 5) == 0;
+}
+
+/* Loopback is never asked through a proxy. curl reads http_proxy in lower case only, because a
+ * CGI's HTTP_PROXY is the client's; this program is none, and all of its peers take the upper case
+ * too. */
+static void set_proxy(CURL *easy, const struct http_exchange *x)
+{
+    if (x->request->no_proxy || is_loopback_url(x->url)) {
+        curl_easy_setopt(easy, CURLOPT_PROXY, "");
+        return;
+    }
+    const char *upper = getenv("HTTP_PROXY");
+    if (upper && *upper && strncasecmp(x->url, "http://", 7) == 0 && !getenv("http_proxy") &&
+        !getenv("REQUEST_METHOD")) {
+        curl_easy_setopt(easy, CURLOPT_PROXY, upper);
+    }
+}
+
+static void set_tls(CURL *easy, const struct http_exchange *x)
+{
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    const struct host_trust *trust = x->trust;
+    if (trust && trust->client) {
+        curl_easy_setopt(easy, CURLOPT_SSLCERT, trust->client);
+        curl_easy_setopt(easy, CURLOPT_SSLKEY, trust->client);
+    }
+    if (trust && trust->pem.len > 0) {
+        struct curl_blob blob = {
+            .data = trust->pem.data, .len = trust->pem.len, .flags = CURL_BLOB_NOCOPY};
+        curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
+        return;
+    }
+    const char *file = getenv("SSL_CERT_FILE");
+    if (file && *file) {
+        curl_easy_setopt(easy, CURLOPT_CAINFO, file);
+    }
+}
+
+void http_set_connection(CURL *easy, const struct http_exchange *exchange)
+{
+    set_proxy(easy, exchange);
+    set_tls(easy, exchange);
+}
