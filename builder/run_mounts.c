@@ -125,10 +125,6 @@ static int find_source(struct run_mounts *m, size_t i, struct error *err)
     if (!wanted || m->sources[i]) {
         return 0;
     }
-    if (mount->from && strcmp(mount->from, "scratch") == 0) {
-        m->sources[i] = tree_empty();
-        return 0;
-    }
     if (source_tree(m->stage->build, m->stage, mount->from, &tree, err) != 0) {
         return -1;
     }

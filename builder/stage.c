@@ -140,7 +140,7 @@ static int from_parent(struct stage *stage, struct error *err)
 static int from_image(struct stage *stage, struct error *err)
 {
     struct platform platform = {0};
-    if (stage->plan->platform) {
+    if (stage->plan->platform && !stage->plan->scratch) {
         if (platform_parse(stage->plan->platform, &platform, err) != 0) {
             stage_locate_flag(stage, stage->plan->from, "platform", err);
             return error_wrap(err, "FROM --platform");
