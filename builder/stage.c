@@ -35,17 +35,23 @@ void stage_release(struct stage *stage)
     platform_release(&stage->platform);
     strlist_release(&stage->env);
     strlist_release(&stage->args);
+    strlist_release(&stage->unset);
+    strlist_release(&stage->under);
     strlist_release(&stage->shell);
     free(stage->workdir);
     stage->workdir = NULL;
     planning_release(stage->planned, stage->planned_len);
 }
 
+const char *stage_variable(const struct stage *stage, const char *name)
+{
+    const char *arg = strlist_env_get(&stage->args, name);
+    return arg && !strlist_has(&stage->under, name) ? arg : strlist_env_get(&stage->env, name);
+}
+
 static const char *lookup(void *ctx, const char *name)
 {
-    const struct stage *stage = ctx;
-    const char *value = strlist_env_get(&stage->env, name);
-    return value ? value : strlist_env_get(&stage->args, name);
+    return stage_variable(ctx, name);
 }
 
 struct expander stage_expander(struct stage *stage)
@@ -112,6 +118,14 @@ static void take_config(struct stage *stage)
         strlist_env_set(&stage->env, "PATH", DEFAULT_PATH);
         config_set_list(stage->config, "Env", &stage->env);
     }
+    for (size_t i = 0; i < stage->args.len;
+         i++) { /* the config's ENV comes after the parent's ARG */
+        AUTO(mem_freep) char *name = mem_strdup(stage->args.items[i]);
+        *strchrnul(name, '=') = '\0';
+        if (strlist_env_get(&stage->env, name)) {
+            strlist_add(&stage->under, name);
+        }
+    }
     config_get_list(stage->config, "Shell", &stage->shell);
     if (stage->shell.len == 0) {
         strlist_add(&stage->shell, "/bin/sh");
@@ -133,6 +147,7 @@ static int from_parent(struct stage *stage, struct error *err)
     pthread_mutex_unlock(&parent->stack_lock);
     stage->config = config_inherit(parent->config);
     strlist_add_all(&stage->args, &parent->args);
+    strlist_add_all(&stage->unset, &parent->unset);
     stage->stale = parent->stale;
     return 0;
 }

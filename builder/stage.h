@@ -34,6 +34,8 @@ struct stage {
     struct platform platform;
     struct strlist env;   /* KEY=VALUE as in the config */
     struct strlist args;  /* ARGs in scope that have a value, KEY=VALUE */
+    struct strlist unset; /* names of the ARGs in scope that have none */
+    struct strlist under; /* names of the ARGs that an ENV after them has taken the place of */
     struct strlist shell; /* SHELL, or the default */
     char *workdir;        /* absolute */
     bool cmd_set;         /* this Dockerfile set CMD */
@@ -72,7 +74,11 @@ int stage_locate(struct stage *stage, const struct instruction *in, const char *
 int stage_locate_flag(struct stage *stage, const struct instruction *in, const char *name,
                       struct error *err);
 
-/* An expander over the stage's variables (ENV before ARG). */
+/* The value of variable NAME as it stands now, borrowed; NULL: not set. Of an ENV and an ARG of one
+ * name the later counts (BuildKit). */
+const char *stage_variable(const struct stage *stage, const char *name);
+
+/* An expander over the stage's variables. */
 struct expander stage_expander(struct stage *stage);
 
 /* PATH, relative to the stage's WORKDIR unless absolute, clean and absolute. A final "/" or "/."

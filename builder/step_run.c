@@ -53,14 +53,12 @@ static int read_command(struct run_step *r, struct error *err)
         strlist_add_all(&r->argv, &in->args);
         return r->argv.len > 0 ? 0 : error_set(err, ERR_USAGE, "RUN: there is no command");
     }
+    /* Without a command the shell has nothing to do, and does that (BuildKit). */
     r->script = instruction_script(in, &r->script_is_file);
-    if (!r->script || !r->script[0]) {
-        return error_set(err, ERR_USAGE, "RUN: there is no command");
-    }
+    strlist_add_all(&r->argv, &r->stage->shell);
     if (r->script_is_file) {
         strlist_addf(&r->argv, "/dev/pipes/%s", script_name(r));
     } else {
-        strlist_add_all(&r->argv, &r->stage->shell);
         strlist_add(&r->argv, r->script);
     }
     return 0;
@@ -90,18 +88,15 @@ static int read_flags(struct run_step *r, struct error *err)
     return 0;
 }
 
-/* ARGs, and ENV over them. */
+/* ARG and ENV, of those of one name the later. */
 static void read_env(struct run_step *r)
 {
     const struct stage *stage = r->stage;
-    strlist_add_all(&r->env, &stage->args);
-    for (size_t i = 0; i < stage->env.len; i++) {
-        AUTO(mem_freep) char *name = mem_strdup(stage->env.items[i]);
-        char *equals = strchr(name, '=');
-        if (equals) {
-            *equals = '\0';
-            strlist_env_set(&r->env, name, equals + 1);
-        }
+    strlist_add_all(&r->env, &stage->env);
+    for (size_t i = 0; i < stage->args.len; i++) {
+        AUTO(mem_freep) char *name = mem_strdup(stage->args.items[i]);
+        *strchrnul(name, '=') = '\0';
+        strlist_env_set(&r->env, name, stage_variable(stage, name));
     }
     const char *epoch = strlist_env_get(&stage->build->build_args, EPOCH_NAME);
     if (!strlist_env_get(&r->env, EPOCH_NAME)) {
@@ -271,12 +266,19 @@ static char *history_line(const struct run_step *r)
 {
     AUTO(buf_release) struct buf line = BUF_INIT(0);
     const struct strlist *args = &r->stage->args;
+    const struct strlist *unset = &r->stage->unset;
     buf_puts(&line, "RUN");
-    if (args->len > 0) {
-        buf_printf(&line, " |%zu", args->len);
-        for (size_t i = 0; i < args->len; i++) {
-            buf_printf(&line, " %s", args->items[i]);
-        }
+    if (args->len + unset->len > 0) {
+        buf_printf(&line, " |%zu", args->len + unset->len);
+    }
+    for (size_t i = 0; i < args->len; i++) {
+        AUTO(mem_freep) char *name = mem_strdup(args->items[i]);
+        *strchrnul(name, '=') = '\0';
+        buf_printf(&line, " %s=%s", name, stage_variable(r->stage, name));
+    }
+    for (size_t i = 0; i < unset->len; i++) {
+        const char *value = stage_variable(r->stage, unset->items[i]);
+        buf_printf(&line, " %s=%s", unset->items[i], value ? value : "");
     }
     for (size_t i = 0; i < r->argv.len; i++) {
         buf_printf(&line, " %s", r->argv.items[i]);
