@@ -28,6 +28,7 @@ struct copy_source {
     char *name;  /* its path as matched (gives the name at the destination), tree form */
     char *path;  /* the same with links followed: an entry of the tree, or "" for the root */
     char *below; /* --parents: the path to make below the destination (tree form); else NULL */
+    size_t made; /* --parents: bytes of BELOW that the source before this one has as well */
 };
 
 struct copy_sources {

@@ -105,6 +105,27 @@ char *stage_path(const struct stage *stage, const char *path)
     return mem_printf("/%s%s", joined, folder && joined[0] ? "/" : "");
 }
 
+int stage_owner(struct stage *stage, struct tree *tree, const char *text, struct owner *out,
+                struct error *err)
+{
+    const char *missing = NULL;
+    if (!account_is_numeric(text) && (!tree || stage->stack.len == 0)) {
+        return error_set(err, ERR_USAGE,
+                         "'%.200s' cannot be looked up where there are no files; write numbers",
+                         text);
+    }
+    if (account_owner(tree, text, out, &missing, err) != 0) {
+        return -1;
+    }
+    if (missing) {
+        event_warning(stage->build->events, NULL, 0,
+                      "'%.200s' is not in the image's /etc/passwd or /etc/group: root takes its "
+                      "place",
+                      missing);
+    }
+    return 0;
+}
+
 void stage_note(struct stage *stage, const char *created_by)
 {
     config_add_history(stage->config, stage->build->epoch, created_by, true);

@@ -9,6 +9,7 @@
 #ifndef SLIPWAY_BUILDER_STAGE_H
 #define SLIPWAY_BUILDER_STAGE_H
 
+#include "builder/account.h"
 #include "builder/build_internal.h"
 #include "builder/build_plan.h"
 #include "builder/expand.h"
@@ -84,6 +85,12 @@ struct expander stage_expander(struct stage *stage);
 /* PATH, relative to the stage's WORKDIR unless absolute, clean and absolute. A final "/" or "/."
  * stays as "/". The result is the caller's. */
 char *stage_path(const struct stage *stage, const char *path);
+
+/* Whom TEXT, "user[:group]", makes the files of a step of STAGE belong to; TREE is what they are
+ * put into, NULL for nothing. Names need an image: without one they are ERR_USAGE, and one that the
+ * image does not have is root, with a warning (BuildKit). */
+int stage_owner(struct stage *stage, struct tree *tree, const char *text, struct owner *out,
+                struct error *err);
 
 /* A step that may make a layer. */
 struct step {
