@@ -88,9 +88,17 @@ static int visit_top(struct tree *tree, const struct copy_source *source,
     return visit(ctx, tree_lower_bound(tree, source->path), top, "", err);
 }
 
+bool copy_is_nothing(const struct copy_source *source)
+{
+    return source->below && !source->below[0];
+}
+
 int copy_visit(struct tree *tree, const struct copy_source *source, const struct copy_plan *plan,
                copy_visit_fn visit, void *ctx, struct error *err)
 {
+    if (copy_is_nothing(source)) {
+        return 0;
+    }
     const struct entry *top = tree_find(tree, source->path);
     if (visit_top(tree, source, plan, visit, ctx, err) != 0) {
         return -1;
@@ -282,7 +290,7 @@ int copy_into(struct edit *edit, struct tree *tree, const struct copy_source *so
     }
     int result = source->below ? parents_target(&c, resolved, &target, err)
                                : find_target(&c, resolved, is_dir, &target, err);
-    if (result == 0 && is_dir && !top) {
+    if (result == 0 && is_dir && !top && !copy_is_nothing(source)) {
         /* The root of a context has no entry of its own. */
         result = make_dirs(&c, target, err);
     }

@@ -229,6 +229,9 @@ static int select_parents(struct tree *tree, const char *pattern, struct copy_so
         AUTO(mem_freep) char *name = path_join(front, below);
         return not_found(name, err);
     }
+    if (out->len == before && pivots.len > 0) {
+        add_below(pivots.items[0], "", before, out); /* the destination is made all the same */
+    }
     return 0;
 }
 

@@ -272,7 +272,7 @@ static int hash_source(struct copy_step *c, const struct copy_item *item,
     struct build *build = c->stage->build;
     size_t first = 0;
     size_t end = 0;
-    if (c->exclude) {
+    if (c->exclude || copy_is_nothing(source)) {
         return 0;
     }
     tree_below(item->tree, source->path, &first, &end);
