@@ -214,7 +214,11 @@ int account_of_user(struct tree *tree, const char *text, struct account *out, st
 {
     AUTO(mem_freep) char *user = NULL;
     AUTO(mem_freep) char *group = NULL;
-    split(text && text[0] ? text : "0", &user, &group);
+    split(text ? text : "", &user, &group);
+    if (!user[0]) { /* ":group" is root's, too */
+        free(user);
+        user = mem_strdup("0");
+    }
     AUTO(buf_release) struct buf passwd = BUF_INIT(0);
     AUTO(buf_release) struct buf groups = BUF_INIT(0);
     if (read_file(tree, "etc/passwd", &passwd, err) != 0 ||
