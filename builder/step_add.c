@@ -353,15 +353,10 @@ static int check_checksum(struct copy_step *c, const char *word, bool remote, st
 int add_remote(struct copy_step *c, const char *word, bool *taken_out, struct error *err)
 {
     *taken_out = is_file_url(word) || git_is_url(word);
-    if (check_checksum(c, word, *taken_out, err) != 0) {
-        return -1;
+    int r = check_checksum(c, word, *taken_out, err);
+    if (r == 0 && *taken_out) {
+        r = is_file_url(word) ? add_url(c, word, err) : add_git(c, word, err);
     }
-    if (!*taken_out) {
-        return 0;
-    }
-    int r = is_file_url(word) ? add_url(c, word, err) : add_git(c, word, err);
-    if (r != 0) {
-        *taken_out = false;
-    }
+    *taken_out = *taken_out && r == 0;
     return r;
 }
