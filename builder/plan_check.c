@@ -62,7 +62,8 @@ static int each_flag(const struct source_use *use, use_fn each, void *ctx, struc
         return each(ctx, use, use->flag->value, err);
     }
     if (use->in->type == INSTRUCTION_RUN && strcmp(use->flag->name, "mount") == 0 &&
-        mount_parse(use->flag->value, NULL, &mount, &ignored) == 0 && mount.from) {
+        mount_parse(use->flag->value, NULL, &mount, &ignored) == 0 && mount.from &&
+        !plan_is_number(mount.from)) { /* that is refused where it is needed */
         r = each(ctx, use, mount.from, err);
     }
     run_mount_release(&mount);

@@ -138,6 +138,16 @@ static void *one_more(void *list, size_t len, size_t size)
     return grown;
 }
 
+/* A mount names a stage only: a number would be an image's name (BuildKit). */
+static int check_from(const char *from, struct error *err)
+{
+    if (!from || !from[0] || from[strspn(from, "0123456789")]) {
+        return 0;
+    }
+    return error_set(err, ERR_USAGE, "from=%s: a mount takes a stage by its name, not by a number",
+                     from);
+}
+
 /* How many of the first N mounts are of agents. */
 static unsigned agents_before(const struct run_mounts *m, size_t n)
 {
@@ -172,7 +182,8 @@ int run_mounts_read(struct stage *stage, const struct instruction *in, struct ru
             err->column = 0;
             return dockerfile_locate_flag(err, stage->build->df->file, in, &in->flags[i]);
         }
-        if (mount_target(&m->parsed[at], stage->workdir, agents_before(m, at), &m->targets[at],
+        if (check_from(m->parsed[at].from, err) != 0 ||
+            mount_target(&m->parsed[at], stage->workdir, agents_before(m, at), &m->targets[at],
                          err) != 0) {
             return mount_failed(m, at, err);
         }
