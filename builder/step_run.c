@@ -1,6 +1,7 @@
 /* RUN: what the command is, what it depends on, and its life in the sandbox. */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/memory.h"
 #include "base/path.h"
@@ -10,10 +11,14 @@
 #include "builder/stage.h"
 #include "oci/config.h"
 
-/* Arguments that need no ARG and are only there while a command runs: neither key nor history. */
-static const char *const proxy_names[] = {"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy",
-                                          "FTP_PROXY",  "ftp_proxy",  "NO_PROXY",    "no_proxy",
-                                          "ALL_PROXY",  "all_proxy"};
+/* Arguments that need no ARG and are only there while a command runs: neither key nor history.
+ * Given in whatever case, they are there in both, and before what the Dockerfile sets (BuildKit).
+ */
+static const char *const proxy_names[][2] = {{"HTTP_PROXY", "http_proxy"},
+                                             {"HTTPS_PROXY", "https_proxy"},
+                                             {"FTP_PROXY", "ftp_proxy"},
+                                             {"NO_PROXY", "no_proxy"},
+                                             {"ALL_PROXY", "all_proxy"}};
 
 /* Tools that write times into what they make take this one. It is the time that layers carry where
  * they know no better, and the same for every commit: else every commit would make every layer
@@ -145,14 +150,27 @@ static int make_key(struct run_step *r, bool by_layers, struct step_key **out, s
     return 0;
 }
 
+/* The build argument NAME in whatever case, borrowed; NULL: not given. */
+static const char *proxy_value(const struct strlist *build_args, const char *name)
+{
+    size_t len = strlen(name);
+    for (size_t i = 0; i < build_args->len; i++) {
+        const char *item = build_args->items[i];
+        if (strncasecmp(item, name, len) == 0 && item[len] == '=') {
+            return item + len + 1;
+        }
+    }
+    return NULL;
+}
+
 /* What is only for this machine and moment: proxies, secrets, HOME. */
 static void add_local_env(struct run_step *r, const struct account *account, struct strlist *env)
 {
     strlist_add_all(env, &r->env);
     for (size_t i = 0; i < ARRAY_LEN(proxy_names); i++) {
-        const char *value = strlist_env_get(&r->stage->build->build_args, proxy_names[i]);
-        if (value && !strlist_env_get(env, proxy_names[i])) {
-            strlist_env_set(env, proxy_names[i], value);
+        const char *value = proxy_value(&r->stage->build->build_args, proxy_names[i][0]);
+        for (size_t n = 0; value && value[0] && n < 2; n++) {
+            strlist_env_set(env, proxy_names[i][n], value);
         }
     }
     for (size_t i = 0; i < r->mounts.env.len; i++) {
