@@ -329,7 +329,7 @@ static int add_git(struct copy_step *c, const char *url, struct error *err)
 /* http(s) URLs that do not end in .git are files, as BuildKit has it. */
 static bool is_file_url(const char *word)
 {
-    bool http = strncasecmp(word, "http://", 7) == 0 || strncasecmp(word, "https://", 8) == 0;
+    bool http = strncmp(word, "http://", 7) == 0 || strncmp(word, "https://", 8) == 0;
     return http && !git_is_url(word);
 }
 
