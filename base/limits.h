@@ -16,6 +16,7 @@
                 */
 #define LIMIT_DOCKERFILE_BYTES (4 * MIB) /* heredocs can make them long */
 #define LIMIT_HEREDOC_BYTES (4 * MIB)    /* one here-document */
+#define LIMIT_LINE_BYTES ((size_t)65535) /* one line of a Dockerfile as it stands (BuildKit) */
 #define LIMIT_WORD_BYTES (1 * MIB)       /* one word after variable expansion */
 #define LIMIT_DOCKERIGNORE_BYTES (1 * MIB)
 #define LIMIT_TEXT_FILE_BYTES (16 * MIB) /* /etc/passwd, git attributes, netrc and the like */

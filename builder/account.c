@@ -35,13 +35,23 @@ static void split(const char *text, char **user_out, char **group_out)
     *group_out = mem_strdup(colon ? colon + 1 : "");
 }
 
+/* A number of a file operation: root has one, and all fit 31 bits. */
+static bool file_id(const char *text, uint32_t *out)
+{
+    if (!text[0] || strcmp(text, "root") == 0) {
+        *out = 0;
+        return true;
+    }
+    return parse_id(text, out) && *out <= INT32_MAX;
+}
+
 bool account_is_numeric(const char *text)
 {
     AUTO(mem_freep) char *user = NULL;
     AUTO(mem_freep) char *group = NULL;
     split(text, &user, &group);
     uint32_t id = 0;
-    return parse_id(user, &id) && (!group[0] || parse_id(group, &id));
+    return file_id(user, &id) && file_id(group, &id);
 }
 
 /* The text of a file of the image; empty if there is none. Links are followed inside the image. */
@@ -112,10 +122,12 @@ static bool find_passwd(const char *passwd, const char *user, struct passwd_line
              n = found ? n : next_fields(&at, f, PASSWD_FIELDS)) {
             uint32_t uid = 0;
             uint32_t gid = 0;
-            if (n < 4 || !parse_id(f[2], &uid) || !parse_id(f[3], &gid)) {
-                continue;
+            /* What is missing or no number counts as 0. */
+            bool has_uid = n > 2 && parse_id(f[2], &uid);
+            if (n > 3) {
+                parse_id(f[3], &gid);
             }
-            found = pass == 0 ? strcmp(f[0], user) == 0 : uid == id;
+            found = pass == 0 ? strcmp(f[0], user) == 0 : has_uid && uid == id;
             if (found) {
                 *out =
                     (struct passwd_line){mem_strdup(f[0]), uid, gid, mem_strdup(n > 5 ? f[5] : "")};
@@ -167,7 +179,8 @@ static int no_such(struct error *err, const char *what, const char *name, const 
                      file);
 }
 
-int account_owner(struct tree *tree, const char *text, struct owner *out, struct error *err)
+int account_owner(struct tree *tree, const char *text, struct owner *out, const char **missing_out,
+                  struct error *err)
 {
     AUTO(mem_freep) char *user = NULL;
     AUTO(mem_freep) char *group = NULL;
@@ -178,21 +191,20 @@ int account_owner(struct tree *tree, const char *text, struct owner *out, struct
         read_file(tree, "etc/group", &groups, err) != 0) {
         return -1;
     }
+    const char *colon = strchr(text, ':');
     struct owner owner = {0, 0};
     struct passwd_line line = {0};
-    if (!user[0]) {
-        owner = (struct owner){0, 0}; /* ":group" */
-    } else if (!parse_id(user, &owner.uid)) {
-        if (!find_passwd(buf_text(&passwd), user, &line)) {
-            return no_such(err, "user", user, "/etc/passwd");
-        }
+    *missing_out = NULL;
+    if (file_id(user, &owner.uid)) {
+        owner.gid = owner.uid;
+    } else if (find_passwd(buf_text(&passwd), user, &line)) {
         owner = (struct owner){line.uid, line.gid};
         passwd_release(&line);
     } else {
-        owner.gid = owner.uid;
+        *missing_out = text;
     }
-    if (group[0] && !find_group(buf_text(&groups), group, &owner.gid)) {
-        return no_such(err, "group", group, "/etc/group");
+    if (colon && !file_id(group, &owner.gid) && !find_group(buf_text(&groups), group, &owner.gid)) {
+        *missing_out = colon + 1;
     }
     *out = owner;
     return 0;
@@ -202,7 +214,11 @@ int account_of_user(struct tree *tree, const char *text, struct account *out, st
 {
     AUTO(mem_freep) char *user = NULL;
     AUTO(mem_freep) char *group = NULL;
-    split(text && text[0] ? text : "0", &user, &group);
+    split(text ? text : "", &user, &group);
+    if (!user[0]) { /* ":group" is root's, too */
+        free(user);
+        user = mem_strdup("0");
+    }
     AUTO(buf_release) struct buf passwd = BUF_INIT(0);
     AUTO(buf_release) struct buf groups = BUF_INIT(0);
     if (read_file(tree, "etc/passwd", &passwd, err) != 0 ||

@@ -19,16 +19,20 @@ struct account {
 /* Frees what ACCOUNT holds. */
 void account_release(struct account *account);
 
-/* Whether TEXT ("user", "1000", "user:group", ...) can be answered without looking into an image:
- * only numbers, both given. */
+/* Whether TEXT ("1000", "root", "5:root", ...) can be answered without looking into an image: only
+ * numbers and root, as BuildKit's file operations read them. */
 bool account_is_numeric(const char *text);
 
-/* --chown: "user[:group]". A user given alone gives the group of the same number, or of its passwd
- * line. TREE may be NULL where account_is_numeric(). A name that the image does not have is
- * ERR_STEP. */
-int account_owner(struct tree *tree, const char *text, struct owner *out, struct error *err);
+/* Whom TEXT, "user[:group]" of --chown or of USER for WORKDIR, makes files belong to (BuildKit's
+ * file operations). A number given alone is the group's too; a name has the group of its passwd
+ * line; an empty group is 0. A name that the image does not have counts as 0 and stands in
+ * *MISSING_OUT, borrowed from TEXT; NULL: there is none. TREE may be NULL where
+ * account_is_numeric(). */
+int account_owner(struct tree *tree, const char *text, struct owner *out, const char **missing_out,
+                  struct error *err);
 
-/* USER: as above with supplementary groups and home; "" is root. */
+/* USER for RUN: with supplementary groups and home; "" is root. A name that the image does not have
+ * is ERR_STEP. */
 int account_of_user(struct tree *tree, const char *text, struct account *out, struct error *err);
 
 #endif

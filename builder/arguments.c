@@ -23,25 +23,38 @@ static void declare(struct build *build, const char *key)
     pthread_mutex_unlock(&build->lock);
 }
 
+static void forget(struct strlist *list, const char *name)
+{
+    for (size_t i = list->len; i > 0; i--) {
+        if (strcmp(list->items[i - 1], name) == 0) {
+            strlist_remove(list, i - 1);
+        }
+    }
+}
+
 int stage_arg(struct stage *stage, const struct instruction *in, struct error *err)
 {
     AUTO(buf_release) struct buf line = BUF_INIT(0);
     buf_puts(&line, "ARG");
     for (size_t i = 0; i < in->pairs_len; i++) {
-        const struct pair *pair = &in->pairs[i];
-        AUTO(mem_freep) char *key = NULL;
+        const char *key = in->pairs[i].key;
+        const char *written = in->pairs[i].value;
         AUTO(mem_freep) char *value = NULL;
-        if (stage_expand(stage, in, pair->key, &key, err) != 0 ||
-            (pair->value && stage_expand(stage, in, pair->value, &value, err) != 0)) {
+        declare(stage->build, key);
+        /* The name is as it stands; a default that does not count is not looked at. */
+        const char *chosen = strlist_env_get(&stage->build->build_args, key);
+        if (!chosen && written && stage_expand(stage, in, written, &value, err) != 0) {
             return -1;
         }
-        declare(stage->build, key);
-        const char *chosen = strlist_env_get(&stage->build->build_args, key);
         if (!chosen) {
-            chosen = value ? value : inherited(stage, key);
+            chosen = written ? value : inherited(stage, key);
         }
         if (chosen) {
             strlist_env_set(&stage->args, key, chosen);
+            forget(&stage->unset, key);
+            forget(&stage->under, key);
+        } else if (!strlist_env_get(&stage->args, key) && !strlist_has(&stage->unset, key)) {
+            strlist_add(&stage->unset, key);
         }
         buf_printf(&line, " %s%s%s", key, chosen ? "=" : "", chosen ? chosen : "");
     }

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/cancel.h"
 #include "base/memory.h"
@@ -278,16 +279,16 @@ int build_run_stages(struct build *build, struct error *err)
 
 static void warn_unused_arguments(struct build *build)
 {
-    static const char *const known[] = {
-        "SOURCE_DATE_EPOCH", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "FTP_PROXY",
-        LINT_OPTIONS_ARG,    "ftp_proxy",  "NO_PROXY",   "no_proxy",    "ALL_PROXY",   "all_proxy"};
+    static const char *const known[] = {"SOURCE_DATE_EPOCH", "HTTP_PROXY",     "HTTPS_PROXY",
+                                        "FTP_PROXY",         LINT_OPTIONS_ARG, "NO_PROXY",
+                                        "ALL_PROXY"};
     for (size_t i = 0; i < build->build_args.len; i++) {
         AUTO(mem_freep) char *name = mem_strdup(build->build_args.items[i]);
         *strchrnul(name, '=') = '\0';
         bool used = strlist_has(&build->plan.declared, name) ||
                     strlist_env_get(&build->plan.automatic, name);
         for (size_t j = 0; j < ARRAY_LEN(known); j++) {
-            used = used || strcmp(name, known[j]) == 0;
+            used = used || strcasecmp(name, known[j]) == 0;
         }
         if (!used) {
             event_warning(build->events, build->df->file, 0, "no ARG takes the build argument '%s'",

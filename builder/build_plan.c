@@ -40,9 +40,9 @@ static void find_sources(const struct build *build, size_t index, struct strlist
         for (size_t j = 0; j < in->flags_len; j++) {
             struct run_mount mount = {0};
             struct error ignored = {0};
-            if (strcmp(in->flags[j].name, "from") == 0) {
+            if (in->type == INSTRUCTION_COPY && strcmp(in->flags[j].name, "from") == 0) {
                 add_source(out, in->flags[j].value);
-            } else if (strcmp(in->flags[j].name, "mount") == 0 &&
+            } else if (in->type == INSTRUCTION_RUN && strcmp(in->flags[j].name, "mount") == 0 &&
                        mount_parse(in->flags[j].value, NULL, &mount, &ignored) == 0) {
                 add_source(out, mount.from);
             }

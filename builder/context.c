@@ -117,25 +117,41 @@ static int read_stdin_dockerfile(struct context *c, struct error *err)
                         err);
 }
 
-/* The Dockerfile that -f names: for a folder a file of this machine first, as docker has it; for
- * git and archives one inside first. */
-static int read_named_dockerfile(struct context *c, const char *name, struct error *err)
+/* Reads NAME: for a folder a file of this machine first, as docker has it; for git and archives one
+ * inside first. */
+static int read_either(struct context *c, const char *name, bool *found_out, struct error *err)
 {
-    bool found = false;
-    c->dockerfile_name = mem_strdup(name);
-    for (int i = 0; i < 2 && !found; i++) {
+    for (int i = 0; i < 2 && !*found_out; i++) {
         bool outside = (i == 0) == (c->folder != NULL);
-        int r = outside ? read_outside(name, LIMIT_DOCKERFILE_BYTES, &c->dockerfile, &found, err)
-                        : read_inside(c, name, LIMIT_DOCKERFILE_BYTES, &c->dockerfile, &found, err);
+        int r = outside
+                    ? read_outside(name, LIMIT_DOCKERFILE_BYTES, &c->dockerfile, found_out, err)
+                    : read_inside(c, name, LIMIT_DOCKERFILE_BYTES, &c->dockerfile, found_out, err);
         if (r != 0) {
             err->code = ERR_USAGE;
             return -1;
         }
     }
-    if (!found) {
-        return error_set(err, ERR_USAGE, "the Dockerfile '%s' does not exist", name);
-    }
     return 0;
+}
+
+/* The Dockerfile that -f names. "dockerfile" stands in for a "Dockerfile" that is not there. */
+static int read_named_dockerfile(struct context *c, const char *name, struct error *err)
+{
+    bool found = false;
+    const char *slash = strrchr(name, '/');
+    const char *base = slash ? slash + 1 : name;
+    c->dockerfile_name = mem_strdup(name);
+    if (read_either(c, name, &found, err) != 0) {
+        return -1;
+    }
+    if (!found && strcmp(base, "Dockerfile") == 0) {
+        char *first = c->dockerfile_name + (base - name);
+        *first = 'd';
+        if (read_either(c, c->dockerfile_name, &found, err) != 0) {
+            return -1;
+        }
+    }
+    return found ? 0 : error_set(err, ERR_USAGE, "the Dockerfile '%s' does not exist", name);
 }
 
 static int read_dockerfile(struct context *c, const char *name, struct error *err)

@@ -27,7 +27,9 @@ struct copy_plan {
 struct copy_source {
     char *name;  /* its path as matched (gives the name at the destination), tree form */
     char *path;  /* the same with links followed: an entry of the tree, or "" for the root */
-    char *below; /* --parents: the path to make below the destination (tree form); else NULL */
+    char *below; /* --parents: the path to make below the destination (tree form), "" where nothing
+                    matched and only the destination is made; else NULL */
+    size_t made; /* --parents: bytes of BELOW that the source before this one has as well */
 };
 
 struct copy_sources {
@@ -56,6 +58,9 @@ int copy_unpack(struct edit *edit, struct tree *archive, const struct copy_plan 
  * to the source. Used for keys, so that key and copy cannot disagree. */
 typedef int (*copy_visit_fn)(void *ctx, size_t index, const struct entry *entry,
                              const char *relative, struct error *err);
+
+/* Whether SOURCE is there for its destination alone. */
+bool copy_is_nothing(const struct copy_source *source);
 
 /* Calls VISIT for every entry of SOURCE that PLAN would copy, and ends with what VISIT returned
  * where that is not 0. */

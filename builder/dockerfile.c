@@ -61,6 +61,9 @@ static void finish_trigger(const struct reader *r, size_t rest, struct instructi
     }
     struct instruction *trigger = in->trigger;
     trigger->end_line = in->end_line;
+    trigger->heredocs = MEM_STEAL(in->heredocs);
+    trigger->heredocs_len = in->heredocs_len;
+    in->heredocs_len = 0;
     struct reader inner = *r;
     inner.start = rest;
     enum instruction_type type = INSTRUCTION_RUN;
@@ -74,11 +77,7 @@ static void finish_trigger(const struct reader *r, size_t rest, struct instructi
         in->trigger_fault = mem_alloc(sizeof fault);
         *in->trigger_fault = fault;
         free_trigger(in);
-        return;
     }
-    trigger->heredocs = MEM_STEAL(in->heredocs);
-    trigger->heredocs_len = in->heredocs_len;
-    in->heredocs_len = 0;
 }
 
 /* Reads one instruction with everything that belongs to it. */
@@ -155,6 +154,32 @@ static int check_stages(const struct dockerfile *df, struct error *err)
     return -1;
 }
 
+/* No line holds a zero byte or is longer than BuildKit reads. */
+static int check_bytes(const char *text, size_t len, const char *file, struct error *err)
+{
+    unsigned line = 1;
+    for (size_t pos = 0; pos < len; line++) {
+        const char *start = text + pos;
+        const char *newline = memchr(start, '\n', len - pos);
+        size_t line_len = newline ? (size_t)(newline - start) : len - pos;
+        int result = 0;
+        if (memchr(start, '\0', line_len)) {
+            result = error_set(err, ERR_USAGE, "a zero byte: this is not a text file");
+        } else if (line_len > LIMIT_LINE_BYTES) {
+            result =
+                error_set(err, ERR_USAGE,
+                          "a line of %zu bytes, more than %zu; continue it on the next with the "
+                          "escape character",
+                          line_len, LIMIT_LINE_BYTES);
+        }
+        if (result != 0) {
+            return error_locate(err, file, line, 0, 0);
+        }
+        pos += line_len + 1;
+    }
+    return 0;
+}
+
 /* Reads TEXT into a new dockerfile, without a look at its stages. */
 static int parse(const char *text, size_t len, const char *file, struct dockerfile **out,
                  struct error *err)
@@ -168,16 +193,7 @@ static int parse(const char *text, size_t len, const char *file, struct dockerfi
     df->text = mem_strndup(text, len);
     df->escape = '\\';
     struct source src = {.file = file, .text = df->text, .len = len, .df = df};
-    const char *zero = memchr(text, '\0', len);
-    if (zero) {
-        unsigned line = 1;
-        for (const char *p = text; p < zero; p++) {
-            line += *p == '\n';
-        }
-        error_set(err, ERR_USAGE, "a zero byte: this is not a text file");
-        return error_locate(err, file, line, 0, 0);
-    }
-    if (read_all(&src, err) != 0) {
+    if (check_bytes(text, len, file, err) != 0 || read_all(&src, err) != 0) {
         return -1;
     }
     *out = MEM_STEAL(df);

@@ -109,7 +109,7 @@ static int check_copy(const struct reader *r, size_t rest, struct instruction *i
         return reader_fail(r, start, strlen(dest), err,
                            "%s: the here-document %.80s cannot be the destination", name, dest);
     }
-    return 0;
+    return heredocs_complete(r, in, err);
 }
 
 static int check_volume(const struct reader *r, size_t rest, struct instruction *in,

@@ -123,6 +123,51 @@ static int read_body(struct source *src, struct logical *line, struct heredoc *d
     return logical_locate(line, src->file, offset, 2 + name_len + doc->chomp, err);
 }
 
+/* The last of IN's here-documents that is called NAME. */
+static const struct heredoc *find(const struct instruction *in, const char *name)
+{
+    for (size_t i = in->heredocs_len; i > 0; i--) {
+        if (strcmp(in->heredocs[i - 1].name, name) == 0) {
+            return &in->heredocs[i - 1];
+        }
+    }
+    return NULL;
+}
+
+/* Adds DOC, or refuses and frees its name where there are too many. */
+static int add(struct instruction *in, struct heredoc *doc, struct error *err)
+{
+    if (in->heredocs_len == HEREDOCS_MAX) {
+        free(doc->name);
+        return error_set(err, ERR_USAGE, "more than %d here-documents in one instruction",
+                         HEREDOCS_MAX);
+    }
+    in->heredocs = mem_realloc(in->heredocs, in->heredocs_len + 1, sizeof *in->heredocs);
+    in->heredocs[in->heredocs_len++] = *doc;
+    return 0;
+}
+
+int heredocs_complete(const struct reader *r, struct instruction *in, struct error *err)
+{
+    for (size_t i = 0; i + 1 < in->args.len; i++) {
+        struct heredoc doc = {0};
+        if (!strstr(in->args.items[i], "<<") || !heredoc_announced(in->args.items[i], &doc)) {
+            continue;
+        }
+        if (find(in, doc.name)) {
+            free(doc.name);
+            continue;
+        }
+        if (add(in, &doc, err) != 0) {
+            return logical_locate(r->line, r->src->file, 0, 0, err);
+        }
+        struct heredoc *added = &in->heredocs[in->heredocs_len - 1];
+        added->content = mem_strdup("");
+        added->raw = mem_strdup("");
+    }
+    return 0;
+}
+
 int heredocs_read(struct source *src, struct logical *line, struct instruction *in,
                   struct error *err)
 {
@@ -144,14 +189,9 @@ int heredocs_read(struct source *src, struct logical *line, struct instruction *
         if (!heredoc_announced(words.items[i], &doc)) {
             continue;
         }
-        if (in->heredocs_len == HEREDOCS_MAX) {
-            free(doc.name);
-            error_set(err, ERR_USAGE, "more than %d here-documents in one instruction",
-                      HEREDOCS_MAX);
+        if (add(in, &doc, err) != 0) {
             return logical_locate(line, src->file, 0, 0, err);
         }
-        in->heredocs = mem_realloc(in->heredocs, in->heredocs_len + 1, sizeof *in->heredocs);
-        in->heredocs[in->heredocs_len++] = doc;
         if (read_body(src, line, &in->heredocs[in->heredocs_len - 1], err) != 0) {
             return -1;
         }
@@ -167,12 +207,7 @@ const struct heredoc *instruction_heredoc(const struct instruction *in, const ch
         return NULL;
     }
     AUTO(mem_freep) char *name = announced.name;
-    for (size_t i = in->heredocs_len; i > 0; i--) { /* of equal names the last counts */
-        if (strcmp(in->heredocs[i - 1].name, name) == 0) {
-            return &in->heredocs[i - 1];
-        }
-    }
-    return NULL;
+    return find(in, name);
 }
 
 char *instruction_script(const struct instruction *in, bool *is_file_out)

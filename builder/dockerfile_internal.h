@@ -109,6 +109,10 @@ int unknown_keyword(const struct reader *r, const struct instruction *in, struct
 int heredocs_read(struct source *src, struct logical *line, struct instruction *in,
                   struct error *err);
 
+/* A source of COPY or ADD that is written as a here-document and is none, since it stands in JSON
+ * or quotes that do not close hide it, is an empty one (BuildKit). */
+int heredocs_complete(const struct reader *r, struct instruction *in, struct error *err);
+
 /* If WORD is "<<NAME" and the like, fills NAME, EXPAND, CHOMP, FD of OUT and returns true. */
 bool heredoc_announced(const char *word, struct heredoc *out);
 

@@ -68,7 +68,7 @@ int edit_resolve(struct edit *e, const char *path, bool follow_last, char **out,
     return tree_resolve_with(find_for_resolve, e, path, follow_last, out, err);
 }
 
-int edit_make_dirs(struct edit *e, const char *path, const struct owner *owner, struct error *err)
+int edit_make_dirs(struct edit *e, const char *path, const struct new_dirs *like, struct error *err)
 {
     AUTO(mem_freep) char *copy = mem_strdup(path);
     for (char *p = copy; *p; p++) {
@@ -82,9 +82,9 @@ int edit_make_dirs(struct edit *e, const char *path, const struct owner *owner, 
         if (!there) {
             tree_builder_add(e->changes, &(struct entry){.path = copy,
                                                          .type = ENTRY_DIR,
-                                                         .mode = 0755,
-                                                         .uid = owner->uid,
-                                                         .gid = owner->gid,
+                                                         .mode = (uint16_t)like->mode,
+                                                         .uid = like->owner.uid,
+                                                         .gid = like->owner.gid,
                                                          .flags = ENTRY_TIME_VOLATILE});
         }
         *p = saved;

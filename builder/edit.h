@@ -21,6 +21,12 @@ struct owner {
     uint32_t gid;
 };
 
+/* What folders are like that are made on the way. */
+struct new_dirs {
+    struct owner owner;
+    uint32_t mode;
+};
+
 /* Begins on BASE (a reference is taken; may be NULL). */
 struct edit *edit_new(struct tree *base);
 
@@ -31,9 +37,10 @@ const struct entry *edit_find(struct edit *e, const char *path);
 /* PATH without links, as tree_resolve(). */
 int edit_resolve(struct edit *e, const char *path, bool follow_last, char **out, struct error *err);
 
-/* Makes folder PATH (no links in it) and its missing parents, mode 0755, volatile time. ERR_STEP
+/* Makes folder PATH (no links in it) and its missing parents as LIKE says, volatile time. ERR_STEP
  * where something else stands there. */
-int edit_make_dirs(struct edit *e, const char *path, const struct owner *owner, struct error *err);
+int edit_make_dirs(struct edit *e, const char *path, const struct new_dirs *like,
+                   struct error *err);
 
 /* Puts ENTRY at its path. A folder over something else, or something else over a folder, is
  * ERR_STEP unless FORCE, which replaces. */

@@ -1,6 +1,7 @@
 #include "builder/expand.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@ struct lexer {
     unsigned depth;
     struct expand_budget budget;
     struct error *err;
+    struct sink *words; /* the sink that splits; NULL: none does */
 };
 
 /* Where the result goes: one string, and at the top also words. */
@@ -31,6 +33,7 @@ struct sink {
     struct buf text;
     struct strlist *words; /* NULL: no words are wanted */
     struct buf word;
+    size_t quote; /* where in `word` the double quotes begin that are being read; else SIZE_MAX */
     bool in_word;
 };
 
@@ -96,6 +99,24 @@ static int put(struct lexer *lx, struct sink *sink, const char *data, size_t len
     return 0;
 }
 
+/* BuildKit forgets what a word has so far where the word of a ${x:-word} begins, but for what lies
+ * in the same double quotes: EXPOSE 80${x:-81} is port 81. */
+static void forget_word(struct lexer *lx)
+{
+    struct sink *sink = lx->words;
+    if (!sink) {
+        return;
+    }
+    size_t from = sink->quote < sink->word.len ? sink->quote : sink->word.len;
+    if (from == 0) {
+        return;
+    }
+    AUTO(mem_freep) char *kept = mem_strdup(buf_text(&sink->word) + from);
+    buf_clear(&sink->word);
+    buf_puts(&sink->word, kept);
+    sink->quote = 0;
+}
+
 /* Bytes of the character at the current position. */
 static size_t width_here(const struct lexer *lx)
 {
@@ -141,6 +162,7 @@ static int lex_quoted_escape(struct lexer *lx, struct sink *sink)
 static int lex_double_quote(struct lexer *lx, struct sink *sink)
 {
     size_t start = lx->pos++;
+    sink->quote = sink->word.len;
     if (put(lx, sink, "\"", lx->x->keep_quotes ? 1 : 0, false) != 0) {
         return -1;
     }
@@ -182,6 +204,18 @@ static int lex_escape(struct lexer *lx, struct sink *sink)
     return put(lx, sink, at, width, false);
 }
 
+/* "<": a here-document may be announced, and blanks between "<<" and its delimiter do not end the
+ * word. */
+static int lex_less(struct lexer *lx, struct sink *sink)
+{
+    size_t start = lx->pos++;
+    if (lx->pos < lx->len && lx->text[lx->pos] == '<') {
+        lx->pos++;
+        lx->pos += strspn(lx->text + lx->pos, "\t\r ");
+    }
+    return put(lx, sink, lx->text + start, lx->pos - start, false);
+}
+
 /* Up to and over STOP, or to the end where STOP is 0. *FOUND: whether STOP came. */
 static int lex_until(struct lexer *lx, char stop, struct sink *sink, bool *found)
 {
@@ -193,8 +227,11 @@ static int lex_until(struct lexer *lx, char stop, struct sink *sink, bool *found
             lx->pos++;
             return 0;
         }
+        sink->quote = SIZE_MAX;
         if (c == '$') {
             result = lex_dollar(lx, sink, true);
+        } else if (c == '<') {
+            result = lex_less(lx, sink);
         } else if (c == '\'' && !lx->x->ignore_quotes) {
             result = lex_single_quote(lx, sink);
         } else if (c == '"' && !lx->x->ignore_quotes) {
@@ -219,6 +256,7 @@ static int lex_part(struct lexer *lx, char stop, bool raw_escapes, struct sink *
 {
     bool before = lx->raw_escapes;
     lx->raw_escapes = raw_escapes;
+    forget_word(lx);
     bool found = false;
     int result = lex_until(lx, stop, sink, &found);
     lx->raw_escapes = before;
@@ -467,6 +505,7 @@ static int expand(const struct expander *x, const char *word, struct sink *sink,
     bool found = false;
     *sink = (struct sink){
         .words = sink->words, .text = BUF_INIT(max_bytes(&lx)), .word = BUF_INIT(max_bytes(&lx))};
+    lx.words = sink->words ? sink : NULL;
     return lex_until(&lx, 0, sink, &found);
 }
 

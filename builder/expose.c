@@ -12,11 +12,12 @@
 static bool read_port(const char **at, unsigned *out)
 {
     unsigned port = 0;
-    const char *p = *at;
+    const char *p = *at + (**at == '+'); /* Go's numbers may have it */
+    const char *digits = p;
     for (; isdigit((unsigned char)*p) && port <= 65535; p++) {
         port = port * 10 + (unsigned)(*p - '0');
     }
-    if (p == *at || port > 65535) {
+    if (p == digits || port > 65535) {
         return false;
     }
     *at = p;

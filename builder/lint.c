@@ -270,17 +270,19 @@ static int take_pairs(struct linter *l, const struct instruction *in, struct err
     AUTO(strlist_release) struct strlist new_env = {0};
     for (size_t i = 0; i < in->pairs_len; i++) {
         const struct pair *pair = &in->pairs[i];
-        AUTO(mem_freep) char *key = NULL;
+        const char *given = strlist_env_get(l->inputs->build_args, pair->key);
+        bool is_env = in->type == INSTRUCTION_ENV;
+        AUTO(mem_freep) char *key = is_env ? NULL : mem_strdup(pair->key);
         AUTO(mem_freep) char *value = NULL;
-        if (lint_expand(l, in, pair->key, &key, err) != 0 ||
-            (pair->value && lint_expand(l, in, pair->value, &value, err) != 0)) {
+        bool wanted = pair->value && (is_env || !given);
+        if ((is_env && lint_expand(l, in, pair->key, &key, err) != 0) ||
+            (wanted && lint_expand(l, in, pair->value, &value, err) != 0)) {
             return -1;
         }
-        if (in->type == INSTRUCTION_ENV) {
+        if (is_env) {
             strlist_env_set(&new_env, key, value);
             continue;
         }
-        const char *given = strlist_env_get(l->inputs->build_args, key);
         const char *chosen = given ? given : value ? value : inherited_arg(l, key);
         strlist_add(&stage->declared, key);
         if (chosen) {

@@ -1,5 +1,6 @@
 /* Instructions that only change the config. */
 #include <ctype.h>
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -51,11 +52,6 @@ static int expand_pairs(struct stage *stage, const struct instruction *in, struc
             return -1;
         }
         strlist_take(values, value);
-        if (!key[0]) {
-            error_set(err, ERR_USAGE, "%s %s=...: the name is empty", instruction_name(in->type),
-                      in->pairs[i].key);
-            return stage_locate(stage, in, in->pairs[i].key, err);
-        }
     }
     return 0;
 }
@@ -73,6 +69,9 @@ static int env_or_label(struct stage *stage, const struct instruction *in, struc
         buf_printf(&line, " %s=%s", keys.items[i], values.items[i]);
         if (in->type == INSTRUCTION_ENV) {
             strlist_env_set(&stage->env, keys.items[i], values.items[i]);
+            if (!strlist_has(&stage->under, keys.items[i])) {
+                strlist_add(&stage->under, keys.items[i]);
+            }
         } else {
             config_set_in_map(stage->config, "Labels", keys.items[i], values.items[i]);
         }
@@ -92,6 +91,9 @@ static int command(struct stage *stage, const struct instruction *in, struct err
         strlist_add_all(&words, &stage->shell);
     }
     strlist_add_all(&words, &in->args);
+    if (!in->exec_form && in->args.len == 0) {
+        strlist_add(&words, ""); /* the shell's command is there, and empty */
+    }
     AUTO(buf_release) struct buf line = BUF_INIT(0);
     AUTO(json_freep) json_t *array = json_array();
     for (size_t i = 0; i < words.len; i++) {
@@ -181,34 +183,46 @@ static int ports_or_volumes(struct stage *stage, const struct instruction *in, s
     return 0;
 }
 
-/* A number of at most four digits, or -1. */
-static long read_number(const char *text)
+/* A number that Go's Atoi takes; false: it is none. */
+static bool read_number(const char *text, long *out)
 {
-    long number = 0;
-    for (const char *p = text; *p; p++) {
-        if (!isdigit((unsigned char)*p) || number > 9999) {
-            return -1;
-        }
-        number = number * 10 + (*p - '0');
+    char *end = NULL;
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    if (!text[0] || isspace((unsigned char)text[0]) || *end || errno != 0) {
+        return false;
     }
-    return text[0] ? number : -1;
+    *out = number;
+    return true;
 }
 
-/* A signal's name with or without SIG, RTMIN+N, or a number. */
+/* Whether NAME is RTMIN, RTMIN+1 to +15, RTMAX-14 to -1, or RTMAX. */
+static bool is_real_time(const char *name)
+{
+    bool low = strncasecmp(name, "RTMIN", 5) == 0;
+    if (!low && strncasecmp(name, "RTMAX", 5) != 0) {
+        return false;
+    }
+    const char *offset = name + 5;
+    if (!offset[0]) {
+        return true;
+    }
+    size_t digits = strlen(offset + 1);
+    long number = 0;
+    return offset[0] == (low ? '+' : '-') && isdigit((unsigned char)offset[1]) &&
+           offset[1] != '0' && digits <= 2 && read_number(offset + 1, &number) &&
+           number <= (low ? 15 : 14);
+}
+
+/* A signal's name with or without SIG, or any number but 0 (moby/sys). */
 static bool is_signal(const char *text)
 {
     const char *name = strncasecmp(text, "SIG", 3) == 0 ? text + 3 : text;
-    long number = read_number(text);
-    if (number >= 0) {
-        return number > 0 && number <= SIGRTMAX;
+    long number = 0;
+    if (read_number(text, &number)) {
+        return number != 0;
     }
-    if (strncasecmp(name, "RTMIN", 5) == 0 || strncasecmp(name, "RTMAX", 5) == 0) {
-        char sign = name[5] == '+' ? '+' : '-';
-        bool fits = (sign == '+') == (toupper((unsigned char)name[3]) == 'I');
-        long offset = name[5] ? read_number(name + 6) : 0;
-        return !name[5] || (fits && name[5] == sign && offset >= 0 && offset <= 30);
-    }
-    static const char *const more[] = {"IOT", "CLD", "POLL"};
+    static const char *const more[] = {"IOT", "CLD", "IO", "POLL"};
     for (size_t i = 0; i < ARRAY_LEN(more); i++) {
         if (strcasecmp(name, more[i]) == 0) {
             return true;
@@ -220,7 +234,7 @@ static bool is_signal(const char *text)
             return true;
         }
     }
-    return false;
+    return is_real_time(name);
 }
 
 /* USER, STOPSIGNAL, MAINTAINER: one text. */
@@ -310,9 +324,7 @@ static int onbuild(struct stage *stage, const struct instruction *in, struct err
     }
     config_get_list(stage->config, "OnBuild", &triggers);
     strlist_add(&triggers, in->trigger_text);
-    config_set_list(stage->config, "OnBuild", &triggers);
-    AUTO(mem_freep) char *line = mem_printf("ONBUILD %s", in->trigger_text);
-    stage_note(stage, line);
+    config_set_list(stage->config, "OnBuild", &triggers); /* BuildKit's history is silent of it */
     return 0;
 }
 

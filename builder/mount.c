@@ -310,7 +310,7 @@ static int read_option(struct mount_reader *r, char *text, const struct expander
         /* Only what an expansion would leave as it is can be judged, and only its words: what fits
          * together is checked with the values. */
         return r->value && !has_variable(r->value) &&
-                       (option == OPTION_TYPE || option == OPTION_SHARING)
+                       (option == OPTION_TYPE || option == OPTION_SHARING || option == OPTION_FROM)
                    ? set_option(r, option, err)
                    : 0;
     }

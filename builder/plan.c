@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "builder/expand.h"
 #include "builder/mount.h"
+#include "builder/plan_internal.h"
 
 void plan_release(struct plan *plan)
 {
@@ -30,6 +31,7 @@ static void add_platform(struct strlist *out, const char *prefix, const struct p
     strlist_addf(out, "%sOS=%s", prefix, p->os);
     strlist_addf(out, "%sARCH=%s", prefix, p->architecture);
     strlist_addf(out, "%sVARIANT=%s", prefix, p->variant ? p->variant : "");
+    strlist_addf(out, "%sOSVERSION=", prefix); /* Windows has one */
 }
 
 /* FROM and global ARGs see the global ARGs, then the automatic ones. */
@@ -56,22 +58,21 @@ static int global_arg(struct plan *plan, const struct instruction *in,
 {
     for (size_t i = 0; i < in->pairs_len; i++) {
         const struct pair *pair = &in->pairs[i];
-        AUTO(mem_freep) char *key = NULL;
         AUTO(mem_freep) char *value = NULL;
-        if (expand_global(plan, in, pair->key, &key, err) != 0 ||
-            (pair->value && expand_global(plan, in, pair->value, &value, err) != 0)) {
+        /* The name is as it stands; a default that does not count is not looked at. */
+        const char *given = strlist_env_get(inputs->build_args, pair->key);
+        if (!given && pair->value && expand_global(plan, in, pair->value, &value, err) != 0) {
             return -1;
         }
-        const char *given = strlist_env_get(inputs->build_args, key);
-        strlist_add(&plan->declared, key);
+        strlist_add(&plan->declared, pair->key);
         if (given || value) {
-            strlist_env_set(&plan->globals, key, given ? given : value);
+            strlist_env_set(&plan->globals, pair->key, given ? given : value);
         }
     }
     return 0;
 }
 
-/* The latest stage before LIMIT that is called NAME, -1 if none. */
+/* The latest stage before LIMIT that is called NAME in whatever case, -1 if none. */
 static int stage_by_name(const struct plan *plan, const char *name, size_t limit)
 {
     for (size_t i = limit; i > 0; i--) {
@@ -81,6 +82,41 @@ static int stage_by_name(const struct plan *plan, const char *name, size_t limit
         }
     }
     return -1;
+}
+
+/* The stage that FROM NAME starts from, -1: none. Unlike --from, FROM looks at the case. */
+static int parent_by_name(const struct plan *plan, const char *name)
+{
+    for (size_t i = plan->len; i > 0; i--) {
+        const char *have = plan->stages[i - 1].name;
+        if (have && strcmp(have, name) == 0) {
+            return (int)(i - 1);
+        }
+    }
+    return -1;
+}
+
+/* --platform as it is after expansion, which must be one. */
+static int read_platform(struct plan *plan, const struct instruction *in, char **out,
+                         struct error *err)
+{
+    AUTO(mem_freep) char *text = NULL;
+    struct platform platform = {0};
+    if (!in->platform || !in->platform[0]) {
+        return 0;
+    }
+    if (expand_global(plan, in, in->platform, &text, err) != 0) {
+        return -1;
+    }
+    int r = text[0] ? platform_parse(text, &platform, err)
+                    : error_set(err, ERR_USAGE, "'%.80s' is empty", in->platform);
+    platform_release(&platform);
+    if (r != 0) {
+        dockerfile_locate_flag(err, plan->df->file, in, instruction_find_flag(in, "platform"));
+        return error_wrap(err, "FROM --platform");
+    }
+    *out = MEM_STEAL(text);
+    return 0;
 }
 
 static int from_stage(struct plan *plan, const struct instruction *in,
@@ -93,7 +129,7 @@ static int from_stage(struct plan *plan, const struct instruction *in,
     AUTO(mem_freep) char *base = NULL;
     AUTO(mem_freep) char *platform = NULL;
     if (expand_global(plan, in, in->args.items[0], &base, err) != 0 ||
-        (in->platform && expand_global(plan, in, in->platform, &platform, err) != 0)) {
+        read_platform(plan, in, &platform, err) != 0) {
         return -1;
     }
     if (!base[0]) {
@@ -107,11 +143,11 @@ static int from_stage(struct plan *plan, const struct instruction *in,
     struct plan_stage *stage = &plan->stages[plan->len];
     *stage = (struct plan_stage){.from = in, .name = in->stage_name, .parent = -1};
     if (!strlist_has(inputs->contexts, base)) {
-        stage->parent = stage_by_name(plan, base, plan->len);
+        stage->parent = parent_by_name(plan, base);
         stage->scratch = stage->parent < 0 && strcmp(base, "scratch") == 0;
     }
     stage->base = MEM_STEAL(base);
-    stage->platform = platform && platform[0] ? MEM_STEAL(platform) : NULL;
+    stage->platform = MEM_STEAL(platform);
     plan->len++;
     return 0;
 }
@@ -156,13 +192,27 @@ static int find_target(struct plan *plan, const char *target, struct error *err)
     return -1;
 }
 
+/* What TARGETSTAGE is: the target as given, else the last stage's name. */
+static const char *target_name(const struct plan *plan, const struct plan_inputs *inputs)
+{
+    if (inputs->target && inputs->target[0]) {
+        return inputs->target;
+    }
+    for (size_t i = plan->df->len; i > 0; i--) {
+        const struct instruction *in = &plan->df->items[i - 1];
+        if (in->type == INSTRUCTION_FROM) {
+            return in->stage_name ? in->stage_name : "default";
+        }
+    }
+    return "default";
+}
+
 /* The automatic value of TARGETSTAGE, and platforms. */
 static void set_automatic(struct plan *plan, const struct plan_inputs *inputs)
 {
     add_platform(&plan->automatic, "BUILD", inputs->build_platform);
     add_platform(&plan->automatic, "TARGET", inputs->target_platform);
-    strlist_addf(&plan->automatic, "TARGETSTAGE=%s",
-                 inputs->target && inputs->target[0] ? inputs->target : "default");
+    strlist_addf(&plan->automatic, "TARGETSTAGE=%s", target_name(plan, inputs));
     for (size_t i = 0; i < inputs->build_args->len; i++) {
         AUTO(mem_freep) char *name = mem_strdup(inputs->build_args->items[i]);
         *strchrnul(name, '=') = '\0';
@@ -217,6 +267,9 @@ int plan_make(const struct dockerfile *df, const struct plan_inputs *inputs, str
     if (r == 0) {
         r = find_target(&plan, inputs->target, err);
     }
+    if (r == 0) {
+        r = plan_check(&plan, inputs, err);
+    }
     if (r != 0) {
         plan_release(&plan);
         return -1;
@@ -229,10 +282,6 @@ int plan_find_stage(const struct plan *plan, const char *name, size_t current, i
                     struct error *err)
 {
     size_t number = 0;
-    *index_out = stage_by_name(plan, name, current);
-    if (*index_out >= 0) {
-        return 0;
-    }
     if (read_number(name, &number)) {
         if (number >= current) {
             return error_set(err, ERR_USAGE,
@@ -242,6 +291,7 @@ int plan_find_stage(const struct plan *plan, const char *name, size_t current, i
         *index_out = (int)number;
         return 0;
     }
+    /* Of several stages of one name the last counts, wherever it is (BuildKit). */
     int any = stage_by_name(plan, name, plan->len);
     if (any == (int)current) {
         return error_set(err, ERR_USAGE, "stage '%s' cannot copy from itself (circular)", name);
@@ -252,7 +302,23 @@ int plan_find_stage(const struct plan *plan, const char *name, size_t current, i
                          "it above this one",
                          name, plan->stages[any].from->line);
     }
+    *index_out = any;
     return 0;
+}
+
+bool plan_is_number(const char *from)
+{
+    size_t number = 0;
+    return read_number(from, &number);
+}
+
+int plan_source(const struct plan *plan, const char *from)
+{
+    size_t number = 0;
+    if (read_number(from, &number)) {
+        return number < plan->len ? (int)number : -1;
+    }
+    return stage_by_name(plan, from, plan->len);
 }
 
 /* Marks what FROM means in stage CURRENT. */
@@ -271,9 +337,9 @@ static void mark_sources(const struct plan *plan, const struct instruction *in, 
     for (size_t i = 0; i < in->flags_len; i++) {
         struct run_mount mount = {0};
         struct error ignored = {0};
-        if (strcmp(in->flags[i].name, "from") == 0) {
+        if (in->type == INSTRUCTION_COPY && strcmp(in->flags[i].name, "from") == 0) {
             mark_source(plan, in->flags[i].value, current, needed);
-        } else if (strcmp(in->flags[i].name, "mount") == 0 &&
+        } else if (in->type == INSTRUCTION_RUN && strcmp(in->flags[i].name, "mount") == 0 &&
                    mount_parse(in->flags[i].value, NULL, &mount, &ignored) == 0) {
             mark_source(plan, mount.from, current, needed);
         }

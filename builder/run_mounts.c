@@ -125,10 +125,6 @@ static int find_source(struct run_mounts *m, size_t i, struct error *err)
     if (!wanted || m->sources[i]) {
         return 0;
     }
-    if (mount->from && strcmp(mount->from, "scratch") == 0) {
-        m->sources[i] = tree_empty();
-        return 0;
-    }
     if (source_tree(m->stage->build, m->stage, mount->from, &tree, err) != 0) {
         return -1;
     }
@@ -140,6 +136,26 @@ static void *one_more(void *list, size_t len, size_t size)
     char *grown = mem_realloc(list, len + 1, size);
     memset(grown + len * size, 0, size);
     return grown;
+}
+
+/* A mount names a stage only: a number would be an image's name (BuildKit). */
+static int check_from(const char *from, struct error *err)
+{
+    if (!from || !from[0] || from[strspn(from, "0123456789")]) {
+        return 0;
+    }
+    return error_set(err, ERR_USAGE, "from=%s: a mount takes a stage by its name, not by a number",
+                     from);
+}
+
+/* How many of the first N mounts are of agents. */
+static unsigned agents_before(const struct run_mounts *m, size_t n)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < n; i++) {
+        count += m->parsed[i].type == MOUNT_SSH;
+    }
+    return count;
 }
 
 int run_mounts_read(struct stage *stage, const struct instruction *in, struct run_mounts *m,
@@ -166,7 +182,9 @@ int run_mounts_read(struct stage *stage, const struct instruction *in, struct ru
             err->column = 0;
             return dockerfile_locate_flag(err, stage->build->df->file, in, &in->flags[i]);
         }
-        if (mount_target(&m->parsed[at], stage->workdir, (unsigned)at, &m->targets[at], err) != 0) {
+        if (check_from(m->parsed[at].from, err) != 0 ||
+            mount_target(&m->parsed[at], stage->workdir, agents_before(m, at), &m->targets[at],
+                         err) != 0) {
             return mount_failed(m, at, err);
         }
     }
@@ -439,8 +457,19 @@ static int prepare_ssh(struct run_mounts *m, size_t i, struct error *err)
     struct sandbox_mount *mount = add_mount(m, m->targets[i]);
     mount->type = SANDBOX_BIND;
     mount->source = socket;
-    strlist_addf(&m->env, "SSH_AUTH_SOCK=%s", m->targets[i]);
     return 0;
+}
+
+/* Programs find the first agent's socket by a variable, which is there also where no agent is
+ * (BuildKit). */
+static void name_agent(struct run_mounts *m)
+{
+    for (size_t i = 0; i < m->len; i++) {
+        if (m->parsed[i].type == MOUNT_SSH && !stage_variable(m->stage, "SSH_AUTH_SOCK")) {
+            strlist_addf(&m->env, "SSH_AUTH_SOCK=%s", m->targets[i]);
+            return;
+        }
+    }
 }
 
 static void prepare_tmpfs(struct run_mounts *m, size_t i)
@@ -448,7 +477,13 @@ static void prepare_tmpfs(struct run_mounts *m, size_t i)
     struct sandbox_mount *mount = add_mount(m, m->targets[i]);
     mount->type = SANDBOX_TMPFS;
     mount->size_bytes = m->parsed[i].size_bytes;
-    mount->mode = 01777;
+}
+
+static int by_target(const void *a, const void *b)
+{
+    const struct sandbox_mount *x = a;
+    const struct sandbox_mount *y = b;
+    return strcmp(x->target, y->target);
 }
 
 int run_mounts_prepare(struct run_mounts *m, struct error *err)
@@ -475,6 +510,10 @@ int run_mounts_prepare(struct run_mounts *m, struct error *err)
         if (r != 0) {
             return mount_failed(m, i, err);
         }
+    }
+    name_agent(m);
+    if (m->list_len > 1) { /* a folder before what is mounted in it, however they are written */
+        qsort(m->list, m->list_len, sizeof *m->list, by_target);
     }
     return 0;
 }

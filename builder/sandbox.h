@@ -31,7 +31,7 @@ struct sandbox_mount {
                            the mount and do not stay in the layer unless they hold something */
     bool readonly;
     uint64_t size_bytes;     /* TMPFS: 0 = default */
-    uint32_t uid, gid, mode; /* FILE, TMPFS */
+    uint32_t uid, gid, mode; /* FILE, TMPFS (mode 0: as the folder that is there, else 1777) */
 };
 
 struct sandbox_spec {

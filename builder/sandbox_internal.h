@@ -22,8 +22,9 @@
 /* Descriptors of the outer process; standard input is the command's (or /dev/null). */
 enum { SANDBOX_FD_JOB = 3, SANDBOX_FD_CONTROL = 4, SANDBOX_FD_OUTPUT = 5, SANDBOX_FDS = 6 };
 
-/* The name of the machine that a RUN sees: the same everywhere. */
-#define SANDBOX_HOSTNAME "slipway"
+/* The name of the machine that a RUN sees: the same everywhere, and BuildKit's, as programs write
+ * it into what they build. */
+#define SANDBOX_HOSTNAME "buildkitsandbox"
 
 /* The hidden command ("PROGRAM __sandbox PARENT-PID [probe]"), and the word that asks only for a
  * probe. */

@@ -332,14 +332,28 @@ static int mount_host_files(const struct sandbox_spec *spec, const struct sandbo
     return mount_host_file(root, files, TARGET_HOSTS, buf_text(&hosts), err);
 }
 
-static int new_tmpfs(const struct sandbox_mount *mount, int *mount_out, struct error *err)
+/* The rights of a new tmpfs at target INDEX: those of the folder that the layers have there, else
+ * everybody's (runc). */
+static unsigned tmpfs_mode(const struct sandbox_root *root, size_t index)
+{
+    struct error ignored = {0};
+    struct stat st;
+    AUTO(fd_closep) int fd = -1;
+    const char *path = root->targets.items[index];
+    bool there = file_open_in_root(root->view, path, O_PATH | O_DIRECTORY, 0, &fd, &ignored) == 0 &&
+                 fstat(fd, &st) == 0;
+    return there ? st.st_mode & 07777u : 01777;
+}
+
+static int new_tmpfs(const struct sandbox_mount *mount, unsigned rights, int *mount_out,
+                     struct error *err)
 {
     char size[32];
     char mode[16];
     char uid[16];
     char gid[16];
     snprintf(size, sizeof size, "%llu", (unsigned long long)mount->size_bytes);
-    snprintf(mode, sizeof mode, "%o", mount->mode ? mount->mode & 07777 : 01777);
+    snprintf(mode, sizeof mode, "%o", mount->mode ? mount->mode & 07777 : rights);
     snprintf(uid, sizeof uid, "%u", mount->uid);
     snprintf(gid, sizeof gid, "%u", mount->gid);
     const char *const options[] = {"mode", mode, "uid", uid, "gid", gid, "size", size, NULL};
@@ -361,7 +375,7 @@ static int mount_one(const struct sandbox_root *root, int files, const struct sa
             mount_copy(AT_FDCWD, mount->source, mount->readonly ? MOUNT_ATTR_RDONLY : 0, &fd, err);
         break;
     case SANDBOX_TMPFS:
-        result = new_tmpfs(mount, &fd, err);
+        result = new_tmpfs(mount, tmpfs_mode(root, index), &fd, err);
         break;
     case SANDBOX_FILE:
         result = file_mount(files, index, mount, &fd, err);

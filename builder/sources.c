@@ -126,6 +126,12 @@ int source_base_image(struct build *build, const char *name, const struct platfo
     return 0;
 }
 
+/* Whether FROM, which is neither stage nor context, is the image without files. */
+static bool is_scratch(const struct build *build, const char *from)
+{
+    return strcmp(from, "scratch") == 0 && !find_context(build, from);
+}
+
 /* The image NAME as a stack that lives as long as the build; opened by the first who asks. */
 static int image_stack(struct build *build, const char *name, struct stack **out, struct error *err)
 {
@@ -137,7 +143,10 @@ static int image_stack(struct build *build, const char *name, struct stack **out
     }
     struct source_image *image = mem_calloc(1, sizeof *image);
     AUTO(json_freep) json_t *config = NULL;
-    if (source_base_image(build, name, &build->target_platform, &image->stack, &config, err) != 0) {
+    if (is_scratch(build, name)) {
+        stack_init(&image->stack, build->store, build->registry);
+    } else if (source_base_image(build, name, &build->target_platform, &image->stack, &config,
+                                 err) != 0) {
         free(image);
         return -1;
     }

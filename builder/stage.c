@@ -36,17 +36,23 @@ void stage_release(struct stage *stage)
     platform_release(&stage->platform);
     strlist_release(&stage->env);
     strlist_release(&stage->args);
+    strlist_release(&stage->unset);
+    strlist_release(&stage->under);
     strlist_release(&stage->shell);
     free(stage->workdir);
     stage->workdir = NULL;
     planning_release(stage->planned, stage->planned_len);
 }
 
+const char *stage_variable(const struct stage *stage, const char *name)
+{
+    const char *arg = strlist_env_get(&stage->args, name);
+    return arg && !strlist_has(&stage->under, name) ? arg : strlist_env_get(&stage->env, name);
+}
+
 static const char *lookup(void *ctx, const char *name)
 {
-    const struct stage *stage = ctx;
-    const char *value = strlist_env_get(&stage->env, name);
-    return value ? value : strlist_env_get(&stage->args, name);
+    return stage_variable(ctx, name);
 }
 
 struct expander stage_expander(struct stage *stage)
@@ -100,6 +106,27 @@ char *stage_path(const struct stage *stage, const char *path)
     return mem_printf("/%s%s", joined, folder && joined[0] ? "/" : "");
 }
 
+int stage_owner(struct stage *stage, struct tree *tree, const char *text, struct owner *out,
+                struct error *err)
+{
+    const char *missing = NULL;
+    if (!account_is_numeric(text) && (!tree || stage->stack.len == 0)) {
+        return error_set(err, ERR_USAGE,
+                         "'%.200s' cannot be looked up where there are no files; write numbers",
+                         text);
+    }
+    if (account_owner(tree, text, out, &missing, err) != 0) {
+        return -1;
+    }
+    if (missing) {
+        event_warning(stage->build->events, NULL, 0,
+                      "'%.200s' is not in the image's /etc/passwd or /etc/group: root takes its "
+                      "place",
+                      missing);
+    }
+    return 0;
+}
+
 void stage_note(struct stage *stage, const char *created_by)
 {
     config_add_history(stage->config, stage->build->epoch, created_by, true);
@@ -112,6 +139,14 @@ static void take_config(struct stage *stage)
     if (!strlist_env_get(&stage->env, "PATH")) {
         strlist_env_set(&stage->env, "PATH", DEFAULT_PATH);
         config_set_list(stage->config, "Env", &stage->env);
+    }
+    for (size_t i = 0; i < stage->args.len;
+         i++) { /* the config's ENV comes after the parent's ARG */
+        AUTO(mem_freep) char *name = mem_strdup(stage->args.items[i]);
+        *strchrnul(name, '=') = '\0';
+        if (strlist_env_get(&stage->env, name)) {
+            strlist_add(&stage->under, name);
+        }
     }
     config_get_list(stage->config, "Shell", &stage->shell);
     if (stage->shell.len == 0) {
@@ -134,6 +169,7 @@ static int from_parent(struct stage *stage, struct error *err)
     pthread_mutex_unlock(&parent->stack_lock);
     stage->config = config_inherit(parent->config);
     strlist_add_all(&stage->args, &parent->args);
+    strlist_add_all(&stage->unset, &parent->unset);
     stage->stale = parent->stale;
     return 0;
 }
@@ -141,7 +177,7 @@ static int from_parent(struct stage *stage, struct error *err)
 static int from_image(struct stage *stage, struct error *err)
 {
     struct platform platform = {0};
-    if (stage->plan->platform) {
+    if (stage->plan->platform && !stage->plan->scratch) {
         if (platform_parse(stage->plan->platform, &platform, err) != 0) {
             stage_locate_flag(stage, stage->plan->from, "platform", err);
             return error_wrap(err, "FROM --platform");

@@ -9,6 +9,7 @@
 #ifndef SLIPWAY_BUILDER_STAGE_H
 #define SLIPWAY_BUILDER_STAGE_H
 
+#include "builder/account.h"
 #include "builder/build_internal.h"
 #include "builder/build_plan.h"
 #include "builder/expand.h"
@@ -35,6 +36,8 @@ struct stage {
     struct platform platform;
     struct strlist env;   /* KEY=VALUE as in the config */
     struct strlist args;  /* ARGs in scope that have a value, KEY=VALUE */
+    struct strlist unset; /* names of the ARGs in scope that have none */
+    struct strlist under; /* names of the ARGs that an ENV after them has taken the place of */
     struct strlist shell; /* SHELL, or the default */
     char *workdir;        /* absolute */
     bool cmd_set;         /* this Dockerfile set CMD */
@@ -76,12 +79,22 @@ int stage_locate(struct stage *stage, const struct instruction *in, const char *
 int stage_locate_flag(struct stage *stage, const struct instruction *in, const char *name,
                       struct error *err);
 
-/* An expander over the stage's variables (ENV before ARG). */
+/* The value of variable NAME as it stands now, borrowed; NULL: not set. Of an ENV and an ARG of one
+ * name the later counts (BuildKit). */
+const char *stage_variable(const struct stage *stage, const char *name);
+
+/* An expander over the stage's variables. */
 struct expander stage_expander(struct stage *stage);
 
 /* PATH, relative to the stage's WORKDIR unless absolute, clean and absolute. A final "/" or "/."
  * stays as "/". The result is the caller's. */
 char *stage_path(const struct stage *stage, const char *path);
+
+/* Whom TEXT, "user[:group]", makes the files of a step of STAGE belong to; TREE is what they are
+ * put into, NULL for nothing. Names need an image: without one they are ERR_USAGE, and one that the
+ * image does not have is root, with a warning (BuildKit). */
+int stage_owner(struct stage *stage, struct tree *tree, const char *text, struct owner *out,
+                struct error *err);
 
 /* A step that may make a layer. */
 struct step {

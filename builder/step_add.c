@@ -1,5 +1,7 @@
 /* ADD's own sources: archives of the context, URLs, git repositories. */
+#include <ctype.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -17,6 +19,20 @@
 
 enum { MAGIC_BYTES = 512 };
 
+/* Whether HEAD is a tar's first header: its sum is right. Old ones have no magic. */
+static bool is_tar_header(const unsigned char head[MAGIC_BYTES])
+{
+    enum { SUM_AT = 148, SUM_BYTES = 8 };
+    unsigned long sum = 0;
+    for (size_t i = 0; i < MAGIC_BYTES; i++) {
+        bool blank = i >= SUM_AT && i < SUM_AT + SUM_BYTES;
+        sum += blank ? ' ' : head[i];
+    }
+    char digits[SUM_BYTES + 1] = "";
+    memcpy(digits, head + SUM_AT, SUM_BYTES);
+    return digits[0] && strtoul(digits, NULL, 8) == sum;
+}
+
 /* Whether the first bytes may be an archive's: gzip, bzip2, xz, zstd, or a tar header. */
 static bool may_be_archive(const unsigned char *head, size_t len)
 {
@@ -29,15 +45,14 @@ static bool may_be_archive(const unsigned char *head, size_t len)
                   {"\xfd"
                    "7zXZ",
                    5, 0},
-                  {"\x28\xb5\x2f\xfd", 4, 0},
-                  {"ustar", 5, 257}};
+                  {"\x28\xb5\x2f\xfd", 4, 0}};
     for (size_t i = 0; i < ARRAY_LEN(magics); i++) {
         if (len >= magics[i].at + magics[i].len &&
             memcmp(head + magics[i].at, magics[i].bytes, magics[i].len) == 0) {
             return true;
         }
     }
-    return false;
+    return len == MAGIC_BYTES && is_tar_header(head);
 }
 
 /* The archive that ENTRY holds as a tree; *OUT stays NULL where it is none. */
@@ -150,15 +165,28 @@ static int download_restart(struct http_sink *sink, struct error *err)
     return 0;
 }
 
-/* The last component of URL's path, query and fragment left out. The caller's. */
+/* The file's name where the destination is a folder: the last component of URL's path, query and
+ * fragment left out, escapes read. One that has none gets BuildKit's. The caller's. */
 static char *name_in_url(const char *url)
 {
+    static const char *const none = "__unnamed__";
     const char *path = strstr(url, "://");
-    path = path ? strchr(path + 3, '/') : NULL;
-    AUTO(mem_freep) char *copy = mem_strdup(path ? path : "");
+    path = path ? strpbrk(path + 3, "/?#") : NULL;
+    AUTO(mem_freep) char *copy = mem_strdup(path && *path == '/' ? path : "");
     copy[strcspn(copy, "?#")] = '\0';
+    char *out = copy;
+    for (const char *p = copy; *p; p++) {
+        unsigned byte = (unsigned char)*p;
+        if (*p == '%' && (!isxdigit((unsigned char)p[1]) || !isxdigit((unsigned char)p[2]) ||
+                          sscanf(p + 1, "%2x", &byte) != 1 || byte == 0)) {
+            return mem_strdup(none);
+        }
+        p += *p == '%' ? 2 : 0;
+        *out++ = (char)byte;
+    }
+    *out = '\0';
     AUTO(mem_freep) char *clean = path_clean(copy);
-    return mem_strdup(path_name(clean));
+    return mem_strdup(clean[0] ? path_name(clean) : none);
 }
 
 /* A Last-Modified is information; without one the time tells only when it was fetched. */
@@ -184,8 +212,11 @@ static int check_digest(struct copy_step *c, const char *url, const struct diges
         return 0;
     }
     if (stage_expand(c->stage, c->in, flag, &text, err) != 0 ||
-        digest_parse(text, ERR_USAGE, &wanted, err) != 0) {
+        (text[0] && digest_parse(text, ERR_USAGE, &wanted, err) != 0)) {
         return error_wrap(err, "--checksum");
+    }
+    if (!text[0]) {
+        return 0;
     }
     if (!digest_equal(&wanted, got)) {
         AUTO(mem_freep) char *shown = http_redact_url(url);
@@ -216,30 +247,15 @@ static int fetch(struct copy_step *c, const char *url, struct download *d,
     return 0;
 }
 
-/* The file's name where the destination is a folder. */
-static int name_of_download(const struct copy_step *c, const char *url, char **out,
-                            struct error *err)
-{
-    AUTO(mem_freep) char *name = name_in_url(url);
-    size_t len = strlen(c->dest);
-    if (!name[0] && c->dest[len - 1] == '/') {
-        return error_set(err, ERR_USAGE,
-                         "ADD %s: the URL has no file name; give the destination one", url);
-    }
-    *out = name[0] ? MEM_STEAL(name) : mem_strdup("download");
-    return 0;
-}
-
 static int add_download(struct copy_step *c, const char *url, struct download *d,
                         const struct http_response *response, struct error *err)
 {
-    AUTO(mem_freep) char *name = NULL;
+    AUTO(mem_freep) char *name = name_in_url(url);
     struct entry entry = {.type = ENTRY_FILE, .mode = 0600, .size = d->size};
     hasher_finish(d->hasher, &entry.digest);
     entry.flags = ENTRY_HAS_DIGEST;
     set_time(&entry, response);
-    if (check_digest(c, url, &entry.digest, err) != 0 ||
-        name_of_download(c, url, &name, err) != 0) {
+    if (check_digest(c, url, &entry.digest, err) != 0) {
         return -1;
     }
     AUTO(content_unrefp) struct content_source *source = content_file(fd_steal(&d->fd));
@@ -253,10 +269,9 @@ static int add_download(struct copy_step *c, const char *url, struct download *d
         if (archive_of(c, tree_at(tree, 0), &archive, err) != 0) {
             return -1;
         }
-        if (!archive) {
-            return error_set(err, ERR_STEP, "ADD --unpack %s: not an archive", url);
+        if (archive) {
+            return add_archive(c, archive, err);
         }
-        return add_archive(c, archive, err);
     }
     struct copy_item item = {.tree = tree_ref(tree)};
     if (copy_select(tree, name, false, &c->plan, &item.sources, err) != 0) {
@@ -312,22 +327,34 @@ static int add_git(struct copy_step *c, const char *url, struct error *err)
 /* http(s) URLs that do not end in .git are files, as BuildKit has it. */
 static bool is_file_url(const char *word)
 {
-    bool http = strncasecmp(word, "http://", 7) == 0 || strncasecmp(word, "https://", 8) == 0;
+    bool http = strncmp(word, "http://", 7) == 0 || strncmp(word, "https://", 8) == 0;
     return http && !git_is_url(word);
+}
+
+/* --checksum is for one URL or repository. */
+static int check_checksum(struct copy_step *c, const char *word, bool remote, struct error *err)
+{
+    const char *flag = instruction_flag(c->in, "checksum");
+    AUTO(mem_freep) char *text = NULL;
+    if (!flag || stage_expand(c->stage, c->in, flag, &text, err) != 0) {
+        return flag ? -1 : 0;
+    }
+    if (text[0] && !remote) {
+        return error_set(err, ERR_USAGE, "ADD --checksum is for URLs, not for %s", word);
+    }
+    if (text[0] && c->in->args.len > 2) {
+        return error_set(err, ERR_USAGE, "ADD --checksum is for one source, not for several");
+    }
+    return 0;
 }
 
 int add_remote(struct copy_step *c, const char *word, bool *taken_out, struct error *err)
 {
     *taken_out = is_file_url(word) || git_is_url(word);
-    if (!*taken_out) {
-        if (instruction_flag(c->in, "checksum")) {
-            return error_set(err, ERR_USAGE, "ADD --checksum is for URLs, not for %s", word);
-        }
-        return 0;
+    int r = check_checksum(c, word, *taken_out, err);
+    if (r == 0 && *taken_out) {
+        r = is_file_url(word) ? add_url(c, word, err) : add_git(c, word, err);
     }
-    int r = is_file_url(word) ? add_url(c, word, err) : add_git(c, word, err);
-    if (r != 0) {
-        *taken_out = false;
-    }
+    *taken_out = *taken_out && r == 0;
     return r;
 }

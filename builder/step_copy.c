@@ -43,13 +43,36 @@ static int flag_failed(struct copy_step *c, const struct flag *flag, struct erro
     return error_wrap(err, "%s --%s", instruction_name(c->in->type), flag->name);
 }
 
+/* --exclude: patterns as they stand, without variables (BuildKit). */
+static int read_excludes(struct copy_step *c, struct error *err)
+{
+    const struct instruction *in = c->in;
+    AUTO(strlist_release) struct strlist excludes = {0};
+    for (size_t i = 0; i < in->flags_len; i++) {
+        const char *pattern = in->flags[i].value;
+        if (strcmp(in->flags[i].name, "exclude") != 0) {
+            continue;
+        }
+        strlist_add(&excludes, pattern);
+        AUTO(ignore_freep) struct ignore *alone = NULL;
+        if (ignore_parse_patterns(&pattern, 1, &alone, err) != 0) {
+            return flag_failed(c, &in->flags[i], err);
+        }
+    }
+    if (excludes.len > 0 && ignore_parse_patterns((const char *const *)excludes.items, excludes.len,
+                                                  &c->exclude, err) != 0) {
+        return -1;
+    }
+    c->plan.exclude = c->exclude;
+    return 0;
+}
+
 /* --chown, --chmod, --exclude, --parents, --link. */
 static int read_flags(struct copy_step *c, struct error *err)
 {
     const struct instruction *in = c->in;
     const char *chown = instruction_flag(in, "chown");
     const char *chmod = instruction_flag(in, "chmod");
-    AUTO(strlist_release) struct strlist excludes = {0};
     if (chown && stage_expand(c->stage, in, chown, &c->chown_text, err) != 0) {
         return -1;
     }
@@ -63,28 +86,18 @@ static int read_flags(struct copy_step *c, struct error *err)
         }
         c->plan.chmod = text[0] ? &c->chmod : NULL;
     }
-    for (size_t i = 0; i < in->flags_len; i++) {
-        char *pattern = NULL;
-        if (strcmp(in->flags[i].name, "exclude") != 0) {
-            continue;
-        }
-        if (stage_expand(c->stage, in, in->flags[i].value, &pattern, err) != 0) {
-            return -1;
-        }
-        strlist_take(&excludes, pattern);
-        AUTO(ignore_freep) struct ignore *alone = NULL;
-        if (ignore_parse_patterns((const char *const *)&pattern, 1, &alone, err) != 0) {
-            return flag_failed(c, &in->flags[i], err);
-        }
-    }
-    if (excludes.len > 0 && ignore_parse_patterns((const char *const *)excludes.items, excludes.len,
-                                                  &c->exclude, err) != 0) {
-        return -1;
-    }
-    c->plan.exclude = c->exclude;
     c->plan.parents = instruction_switch(in, "parents");
-    c->link = instruction_switch(in, "link");
-    return 0;
+    /* With --chmod there is no layer of its own (BuildKit). */
+    c->link = instruction_switch(in, "link") && !c->plan.chmod;
+    if (c->link && c->chown_text && !account_is_numeric(c->chown_text)) {
+        error_set(
+            err, ERR_USAGE,
+            "'%.200s' cannot be looked up, as a layer of --link does not know the image; write "
+            "numbers, or leave --link out",
+            c->chown_text);
+        return flag_failed(c, instruction_find_flag(in, "chown"), err);
+    }
+    return read_excludes(c, err);
 }
 
 static int read_dest(struct copy_step *c, struct error *err)
@@ -95,13 +108,6 @@ static int read_dest(struct copy_step *c, struct error *err)
         return -1;
     }
     c->dest = word[0] ? stage_path(c->stage, word) : mem_printf("%s/", c->stage->workdir);
-    size_t len = strlen(c->dest);
-    if (args->len > 2 && c->dest[len - 1] != '/') {
-        error_set(err, ERR_USAGE,
-                  "%s with several sources needs a folder as destination: end '%s' in '/'",
-                  instruction_name(c->in->type), word);
-        return stage_locate(c->stage, c->in, args->items[args->len - 1], err);
-    }
     c->plan.dest = c->dest;
     return 0;
 }
@@ -120,8 +126,15 @@ static int add_heredoc(struct copy_step *c, const struct heredoc *doc, struct er
         content = mem_strndup(doc->content, doc->len);
     }
     size_t len = strlen(content);
+    AUTO(mem_freep) char *name = path_clean(doc->name);
+    if (!name[0] || strchr(name, '/')) {
+        return error_set(
+            err, ERR_USAGE,
+            "%s <<%.80s: a here-document has no folder; name the file by the destination",
+            instruction_name(c->in->type), doc->name);
+    }
     AUTO(content_unrefp) struct content_source *source = content_memory(MEM_STEAL(content), len);
-    struct entry entry = {.path = doc->name,
+    struct entry entry = {.path = name,
                           .type = ENTRY_FILE,
                           .mode = 0644,
                           .size = len,
@@ -130,7 +143,8 @@ static int add_heredoc(struct copy_step *c, const struct heredoc *doc, struct er
     struct tree_builder *b = tree_builder_new();
     tree_builder_add(b, &entry);
     struct copy_item item = {.tree = tree_builder_finish(b)};
-    if (copy_select(item.tree, doc->name, false, &c->plan, &item.sources, err) != 0) {
+    const struct copy_plan plain = {.dest = c->plan.dest}; /* --parents is not for it */
+    if (copy_select(item.tree, name, false, &plain, &item.sources, err) != 0) {
         tree_unref(item.tree);
         return -1;
     }
@@ -177,14 +191,6 @@ static int take_source(struct copy_step *c, const char *written, struct error *e
     }
     struct tree *tree = NULL;
     const char *from = instruction_flag(c->in, "from");
-    if (from && strchr(from, '$')) {
-        error_set(
-            err, ERR_USAGE,
-            "COPY --from=%.80s: no variables here; write FROM %.80s AS NAME and use that name",
-            from, from);
-        const struct flag *flag = instruction_find_flag(c->in, "from");
-        return dockerfile_locate_flag(err, c->stage->build->df->file, c->in, flag);
-    }
     if (source_tree(c->stage->build, c->stage, from, &tree, err) != 0) {
         const struct flag *flag = instruction_find_flag(c->in, "from");
         if (flag) {
@@ -247,6 +253,24 @@ static int key_entry(void *ctx, size_t index, const struct entry *entry, const c
     return 0;
 }
 
+/* The folders that --parents makes above SOURCE. */
+static void key_parents(struct copy_step *c, const struct copy_item *item,
+                        const struct copy_source *source, struct step_key *key)
+{
+    if (!source->below) {
+        return;
+    }
+    size_t depth = strlen(source->path) - strlen(source->below);
+    for (const char *p = strchr(source->below, '/'); p; p = strchr(p + 1, '/')) {
+        size_t len = (size_t)(p - source->below);
+        AUTO(mem_freep) char *path = mem_strndup(source->path, depth + len);
+        const struct entry *dir = tree_find(item->tree, path);
+        if (dir) {
+            step_key_entry(key, path, "", dir, c->stage->build->request->layer.timestamps);
+        }
+    }
+}
+
 /* All files of a source at once and in parallel; the rest (excluded ones are not worth it) one by
  * one in key_entry(). */
 static int hash_source(struct copy_step *c, const struct copy_item *item,
@@ -255,7 +279,7 @@ static int hash_source(struct copy_step *c, const struct copy_item *item,
     struct build *build = c->stage->build;
     size_t first = 0;
     size_t end = 0;
-    if (c->exclude) {
+    if (c->exclude || copy_is_nothing(source)) {
         return 0;
     }
     tree_below(item->tree, source->path, &first, &end);
@@ -273,6 +297,7 @@ static int key_item(struct copy_step *c, const struct copy_item *item, struct st
         keying.where = source->path;
         step_key_text(key, "the sources' names", path_name(source->name));
         step_key_text(key, "the sources' folders", source->below);
+        key_parents(c, item, source, key);
         if (hash_source(c, item, source, err) != 0 ||
             copy_visit(item->tree, source, &c->plan, key_entry, &keying, err) != 0) {
             return -1;
@@ -430,7 +455,7 @@ static int make_copy(void *ctx, uint64_t number, struct tree **diff_out, struct 
         return -1;
     }
     if (c->chown_text && c->chown_text[0]) {
-        if (account_owner(base, c->chown_text, &owner, err) != 0) {
+        if (stage_owner(c->stage, base, c->chown_text, &owner, err) != 0) {
             return flag_failed(c, instruction_find_flag(c->in, "chown"), err);
         }
         c->plan.chown = &owner;
@@ -468,13 +493,26 @@ static void describe(const struct copy_step *c, struct buf *out)
     buf_printf(out, " %s", c->dest);
 }
 
+/* Reads the sources: paths first, then here-documents, so that these win (BuildKit). */
+static int read_sources(struct copy_step *c, struct error *err)
+{
+    for (int documents = 0; documents <= 1; documents++) {
+        for (size_t i = 0; i + 1 < c->in->args.len; i++) {
+            const char *written = c->in->args.items[i];
+            bool is_document = instruction_heredoc(c->in, written) != NULL;
+            if (is_document == documents && read_source(c, written, err) != 0) {
+                return -1;
+            }
+        }
+    }
+    return 0;
+}
+
 /* The step by its files: reads the sources. */
 static int copy_files(struct copy_step *c, struct step *step, struct error *err)
 {
-    for (size_t i = 0; i + 1 < c->in->args.len; i++) {
-        if (read_source(c, c->in->args.items[i], err) != 0) {
-            return -1;
-        }
+    if (read_sources(c, err) != 0) {
+        return -1;
     }
     AUTO(step_key_freep) struct step_key *key = NULL;
     if (make_key(c, &key, err) != 0) {

@@ -13,8 +13,11 @@ static int key_flags(struct copy_step *c, struct step_key *key, struct error *er
         if (strcmp(in->flags[i].name, "from") == 0) {
             continue;
         }
-        if (in->flags[i].value &&
-            stage_expand(c->stage, in, in->flags[i].value, &value, err) != 0) {
+        bool plain = strcmp(in->flags[i].name, "exclude") == 0; /* no variables there */
+        if (plain) {
+            value = mem_strdup(in->flags[i].value);
+        } else if (in->flags[i].value &&
+                   stage_expand(c->stage, in, in->flags[i].value, &value, err) != 0) {
             return -1;
         }
         step_key_text(key, "flags", in->flags[i].name);

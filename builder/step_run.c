@@ -1,6 +1,7 @@
 /* RUN: what the command is, what it depends on, and its life in the sandbox. */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/memory.h"
 #include "base/path.h"
@@ -10,10 +11,14 @@
 #include "builder/stage.h"
 #include "oci/config.h"
 
-/* Arguments that need no ARG and are only there while a command runs: neither key nor history. */
-static const char *const proxy_names[] = {"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy",
-                                          "FTP_PROXY",  "ftp_proxy",  "NO_PROXY",    "no_proxy",
-                                          "ALL_PROXY",  "all_proxy"};
+/* Arguments that need no ARG and are only there while a command runs: neither key nor history.
+ * Given in whatever case, they are there in both, and before what the Dockerfile sets (BuildKit).
+ */
+static const char *const proxy_names[][2] = {{"HTTP_PROXY", "http_proxy"},
+                                             {"HTTPS_PROXY", "https_proxy"},
+                                             {"FTP_PROXY", "ftp_proxy"},
+                                             {"NO_PROXY", "no_proxy"},
+                                             {"ALL_PROXY", "all_proxy"}};
 
 /* Tools that write times into what they make take this one. It is the time that layers carry where
  * they know no better, and the same for every commit: else every commit would make every layer
@@ -53,14 +58,12 @@ static int read_command(struct run_step *r, struct error *err)
         strlist_add_all(&r->argv, &in->args);
         return r->argv.len > 0 ? 0 : error_set(err, ERR_USAGE, "RUN: there is no command");
     }
+    /* Without a command the shell has nothing to do, and does that (BuildKit). */
     r->script = instruction_script(in, &r->script_is_file);
-    if (!r->script || !r->script[0]) {
-        return error_set(err, ERR_USAGE, "RUN: there is no command");
-    }
+    strlist_add_all(&r->argv, &r->stage->shell);
     if (r->script_is_file) {
         strlist_addf(&r->argv, "/dev/pipes/%s", script_name(r));
     } else {
-        strlist_add_all(&r->argv, &r->stage->shell);
         strlist_add(&r->argv, r->script);
     }
     return 0;
@@ -90,18 +93,15 @@ static int read_flags(struct run_step *r, struct error *err)
     return 0;
 }
 
-/* ARGs, and ENV over them. */
+/* ARG and ENV, of those of one name the later. */
 static void read_env(struct run_step *r)
 {
     const struct stage *stage = r->stage;
-    strlist_add_all(&r->env, &stage->args);
-    for (size_t i = 0; i < stage->env.len; i++) {
-        AUTO(mem_freep) char *name = mem_strdup(stage->env.items[i]);
-        char *equals = strchr(name, '=');
-        if (equals) {
-            *equals = '\0';
-            strlist_env_set(&r->env, name, equals + 1);
-        }
+    strlist_add_all(&r->env, &stage->env);
+    for (size_t i = 0; i < stage->args.len; i++) {
+        AUTO(mem_freep) char *name = mem_strdup(stage->args.items[i]);
+        *strchrnul(name, '=') = '\0';
+        strlist_env_set(&r->env, name, stage_variable(stage, name));
     }
     const char *epoch = strlist_env_get(&stage->build->build_args, EPOCH_NAME);
     if (!strlist_env_get(&r->env, EPOCH_NAME)) {
@@ -150,14 +150,27 @@ static int make_key(struct run_step *r, bool by_layers, struct step_key **out, s
     return 0;
 }
 
+/* The build argument NAME in whatever case, borrowed; NULL: not given. */
+static const char *proxy_value(const struct strlist *build_args, const char *name)
+{
+    size_t len = strlen(name);
+    for (size_t i = 0; i < build_args->len; i++) {
+        const char *item = build_args->items[i];
+        if (strncasecmp(item, name, len) == 0 && item[len] == '=') {
+            return item + len + 1;
+        }
+    }
+    return NULL;
+}
+
 /* What is only for this machine and moment: proxies, secrets, HOME. */
 static void add_local_env(struct run_step *r, const struct account *account, struct strlist *env)
 {
     strlist_add_all(env, &r->env);
     for (size_t i = 0; i < ARRAY_LEN(proxy_names); i++) {
-        const char *value = strlist_env_get(&r->stage->build->build_args, proxy_names[i]);
-        if (value && !strlist_env_get(env, proxy_names[i])) {
-            strlist_env_set(env, proxy_names[i], value);
+        const char *value = proxy_value(&r->stage->build->build_args, proxy_names[i][0]);
+        for (size_t n = 0; value && value[0] && n < 2; n++) {
+            strlist_env_set(env, proxy_names[i][n], value);
         }
     }
     for (size_t i = 0; i < r->mounts.env.len; i++) {
@@ -271,12 +284,19 @@ static char *history_line(const struct run_step *r)
 {
     AUTO(buf_release) struct buf line = BUF_INIT(0);
     const struct strlist *args = &r->stage->args;
+    const struct strlist *unset = &r->stage->unset;
     buf_puts(&line, "RUN");
-    if (args->len > 0) {
-        buf_printf(&line, " |%zu", args->len);
-        for (size_t i = 0; i < args->len; i++) {
-            buf_printf(&line, " %s", args->items[i]);
-        }
+    if (args->len + unset->len > 0) {
+        buf_printf(&line, " |%zu", args->len + unset->len);
+    }
+    for (size_t i = 0; i < args->len; i++) {
+        AUTO(mem_freep) char *name = mem_strdup(args->items[i]);
+        *strchrnul(name, '=') = '\0';
+        buf_printf(&line, " %s=%s", name, stage_variable(r->stage, name));
+    }
+    for (size_t i = 0; i < unset->len; i++) {
+        const char *value = stage_variable(r->stage, unset->items[i]);
+        buf_printf(&line, " %s=%s", unset->items[i], value ? value : "");
     }
     for (size_t i = 0; i < r->argv.len; i++) {
         buf_printf(&line, " %s", r->argv.items[i]);

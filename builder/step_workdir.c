@@ -4,7 +4,6 @@
 
 #include "base/memory.h"
 #include "base/path.h"
-#include "builder/account.h"
 #include "builder/edit.h"
 #include "builder/stage.h"
 #include "oci/config.h"
@@ -19,13 +18,13 @@ static int make_workdir(void *ctx, uint64_t number, struct tree **diff_out, stru
     (void)number;
     const struct workdir *w = ctx;
     struct tree *base = NULL;
-    struct account account = {0};
+    struct owner owner = {0};
+    const char *user = config_get_text(w->stage->config, "User");
     if (stack_tree(&w->stage->stack, &base, err) != 0 ||
-        account_of_user(base, config_get_text(w->stage->config, "User"), &account, err) != 0) {
+        stage_owner(w->stage, base, user ? user : "", &owner, err) != 0) {
         return -1;
     }
-    const struct owner owner = {account.uid, account.gid};
-    account_release(&account);
+    const struct new_dirs made = {.owner = owner, .mode = 0755};
     AUTO(edit_freep) struct edit *edit = edit_new(base);
     AUTO(mem_freep) char *real = NULL;
     if (edit_resolve(edit, w->path, true, &real, err) != 0) {
@@ -33,7 +32,7 @@ static int make_workdir(void *ctx, uint64_t number, struct tree **diff_out, stru
         return -1;
     }
     const struct entry *there = real[0] ? edit_find(edit, real) : NULL;
-    if ((!there || there->type != ENTRY_DIR) && edit_make_dirs(edit, real, &owner, err) != 0) {
+    if ((!there || there->type != ENTRY_DIR) && edit_make_dirs(edit, real, &made, err) != 0) {
         return -1;
     }
     *diff_out = edit_finish(MEM_STEAL(edit));
@@ -46,10 +45,7 @@ int stage_workdir(struct stage *stage, const struct instruction *in, struct erro
     if (stage_expand(stage, in, in->args.items[0], &word, err) != 0) {
         return -1;
     }
-    if (!word[0]) {
-        error_set(err, ERR_USAGE, "WORKDIR %.80s: the path is empty", in->args.items[0]);
-        return stage_locate(stage, in, in->args.items[0], err);
-    }
+    /* An empty path is the folder that it is already (BuildKit). */
     AUTO(mem_freep) char *joined = path_join(stage->workdir, word);
     AUTO(mem_freep) char *path = mem_printf("/%s", joined);
     AUTO(mem_freep) char *line = mem_printf("WORKDIR %s", path);

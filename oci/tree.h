@@ -181,7 +181,8 @@ int entry_read(const struct entry *entry, size_t max, struct buf *out, struct er
 struct tree *tree_empty(void);
 
 /* DIFF laid over BASE (both stay): whiteouts and opaque folders delete, a non-folder replaces what
- * lay below, entries of the same path replace. The result holds no whiteouts. */
+ * lay below, entries of the same path replace. Hard links whose first name was replaced or deleted
+ * keep their content. The result holds no whiteouts. */
 struct tree *tree_merge(struct tree *base, struct tree *diff);
 
 /* A builder without entries; tree_builder_finish() consumes it. */

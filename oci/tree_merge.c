@@ -1,4 +1,6 @@
 /* A difference laid over a tree, in one linear pass over both. */
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -55,7 +57,54 @@ static void note_hiding(struct hidden *hidden, const struct entry *entry)
     }
 }
 
-struct tree *tree_merge(struct tree *base, struct tree *diff)
+/* Whether ENTRY is a hard link whose inode has lost the name that the link is to. */
+static bool is_tangled(const struct tree *tree, const struct entry *entry)
+{
+    return entry->type == ENTRY_HARDLINK && entry->target &&
+           tree_find(tree, entry->target->path) != entry->target;
+}
+
+/* By inode, and of one inode by path. */
+static int by_inode(const void *a, const void *b)
+{
+    const struct entry *x = *(const struct entry *const *)a;
+    const struct entry *y = *(const struct entry *const *)b;
+    if (x->target != y->target) {
+        return (uintptr_t)x->target < (uintptr_t)y->target ? -1 : 1;
+    }
+    return strcmp(x->path, y->path);
+}
+
+/* What the links of TREE are whose inode has another name now: the first holds it, the others are
+ * links to that. NULL: there are none. */
+static struct tree *untangled(const struct tree *tree)
+{
+    AUTO(mem_freep) const struct entry **links = NULL;
+    size_t len = 0;
+    for (size_t i = 0; i < tree->len; i++) {
+        if (is_tangled(tree, tree->entries[i])) {
+            links = links ? links : mem_calloc(tree->len, sizeof *links);
+            links[len++] = tree->entries[i];
+        }
+    }
+    if (len == 0) {
+        return NULL;
+    }
+    qsort(links, len, sizeof *links, by_inode);
+    struct tree_builder *b = tree_builder_new();
+    const char *first = NULL;
+    for (size_t i = 0; i < len; i++) {
+        bool begins = i == 0 || links[i]->target != links[i - 1]->target;
+        struct entry copy = begins ? *links[i]->target : *links[i];
+        first = begins ? links[i]->path : first;
+        copy.path = links[i]->path;
+        copy.link = begins ? copy.link : first;
+        tree_builder_add(b, &copy);
+    }
+    return tree_builder_finish(b);
+}
+
+static struct tree *lay_over(struct tree *base, struct tree *diff)
 {
     struct tree *out = tree_alloc(base->len + diff->len, base, diff);
     struct hidden hidden = {0};
@@ -85,4 +134,16 @@ struct tree *tree_merge(struct tree *base, struct tree *diff)
     }
     mem_freep(&hidden.dirs);
     return out;
+}
+
+struct tree *tree_merge(struct tree *base, struct tree *diff)
+{
+    struct tree *merged = lay_over(base, diff);
+    AUTO(tree_unrefp) struct tree *links = diff->len > 0 ? untangled(merged) : NULL;
+    if (!links) {
+        return merged;
+    }
+    struct tree *whole = lay_over(merged, links);
+    tree_unref(merged);
+    return whole;
 }

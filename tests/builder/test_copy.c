@@ -202,7 +202,9 @@ static void test_copy__owner_and_mode(void **state)
     static const struct owner app = {5, 6};
     struct chmod octal;
     struct chmod symbolic;
+    struct chmod special;
     struct error err = {0};
+    assert_int_equal(chmod_parse("6751", &special, &err), 0);
     assert_int_equal(chmod_parse("640", &octal, &err), 0);
     assert_int_equal(chmod_parse("go-rwx", &symbolic, &err), 0);
     const struct copy_case cases[] = {
@@ -224,6 +226,19 @@ static void test_copy__owner_and_mode(void **state)
          {.dest = "/n", .chmod = &symbolic},
          "d 755 n\nf 700 n/a\nd 700 n/t\n",
          NULL},
+        /* What is made on the way has a number's rights, and no more of it. */
+        {"d 711 o",
+         "f 644 a",
+         "a",
+         {.dest = "/o/n/m/a", .chmod = &special},
+         "d 751 o/n\nd 751 o/n/m\nf 6751 o/n/m/a\n",
+         NULL},
+        {"",
+         "d 755 s\nd 700 s/t",
+         "s",
+         {.dest = "/n", .chmod = &special},
+         "d 751 n\nd 6751 n/t\n",
+         NULL},
     };
     check(cases, ARRAY_LEN(cases));
 }
@@ -232,7 +247,11 @@ static void test_copy__parents_keep_what_they_are_in_the_source(void **state)
 {
     (void)state;
     static const char source[] = "d 700 x\nd 711 x/y\nf 644 x/y/a\nf 644 x/y/b";
-    static const struct copy_case cases[] = {
+    static const struct owner app = {5, 6};
+    struct chmod octal;
+    struct error err = {0};
+    assert_int_equal(chmod_parse("640", &octal, &err), 0);
+    const struct copy_case cases[] = {
         {"",
          source,
          "x/y/a",
@@ -252,6 +271,30 @@ static void test_copy__parents_keep_what_they_are_in_the_source(void **state)
          "d 755 d\nd 700 d/x\nd 711 d/x/y\nf 644 d/x/y/a\nf 644 d/x/y/b\n",
          NULL},
         {"", source, "x/z", {.dest = "/d/", .parents = true}, NULL, "x/z: not found"},
+        {"", source, "x/./.", {.dest = "/d/", .parents = true}, NULL, "needs a name"},
+        {"", source, "x/./z*", {.dest = "/d/", .parents = true}, "d 755 d\n", NULL},
+        {"", source, "z*/./y", {.dest = "/d/", .parents = true}, "", NULL},
+        {"", source, "z/./y*", {.dest = "/d/", .parents = true}, NULL, "z: not found"},
+        /* A pivot behind wildcards: what is made below the destination is what follows it. */
+        {"",
+         "d 755 a\nd 700 a/long\nf 644 a/long/f\nd 700 a/s\nf 644 a/s/g",
+         "a/*/./*",
+         {.dest = "/d", .parents = true},
+         "d 755 d\nf 644 d/f\nf 644 d/g\n",
+         NULL},
+        {"",
+         "d 755 a\nd 700 a/b\nd 711 a/b/c\nf 644 a/b/c/f\nf 644 a/g\nl a/l>b",
+         "./**/[cl]",
+         {.dest = "/d", .parents = true},
+         "d 755 d\nd 755 d/a\nd 700 d/a/b\nd 711 d/a/b/c\nf 644 d/a/b/c/f\nl d/a/l>b\n",
+         NULL},
+        /* A folder that is there already takes over the mode alone, and once. */
+        {"d 755 x",
+         source,
+         "x/y/*",
+         {.dest = "/", .parents = true, .chown = &app, .chmod = &octal},
+         "d 700 x\nd 640 x/y 5:6\nf 640 x/y/a 5:6\nf 640 x/y/b 5:6\n",
+         NULL},
     };
     check(cases, ARRAY_LEN(cases));
 }
@@ -276,6 +319,27 @@ static void test_copy__excluded_folders_come_back_with_what_is_taken_back(void *
          {.dest = "/d", .exclude = exclude},
          "d 755 d\nf 644 d/a\n",
          NULL},
+        /* A file that is named is taken in any case. */
+        {"", "f 644 t", "t*", {.dest = "/d", .exclude = exclude}, "f 644 d\n", NULL},
+        /* With --parents patterns see the whole path, from the pivot on. */
+        {"",
+         "d 755 s\nd 700 s/t\nf 644 s/t/drop\nf 644 s/t/keep",
+         "s/./t/*",
+         {.dest = "/d", .exclude = exclude, .parents = true},
+         "d 755 d\nd 700 d/t\nf 644 d/t/keep\n",
+         NULL},
+        {"",
+         "d 755 s\nd 700 s/t\nf 644 s/t/drop",
+         "s/t",
+         {.dest = "/d", .exclude = exclude, .parents = true},
+         "d 755 d\nd 755 d/s\nd 700 d/s/t\nf 644 d/s/t/drop\n",
+         NULL},
+        {"",
+         "d 755 t\nd 700 t/u\nf 644 t/u/drop",
+         "t/u",
+         {.dest = "/d", .exclude = exclude, .parents = true},
+         "d 755 d\n",
+         NULL},
     };
     check(cases, ARRAY_LEN(cases));
 }
@@ -297,6 +361,37 @@ static void test_copy__archives_replace_across_kinds(void **state)
                               "f 600 x/a\nf 640 y\n");
 }
 
+static void test_copy__links_of_an_archive_stay_inside_of_what_it_is_unpacked_into(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *base, *archive, *expected; /* NULL: fails */
+    } cases[] = {
+        {"d 755 o\nd 700 o/etc\nd 755 etc", "l e>/etc\nf 644 e/new",
+         "l o/e>/etc\nf 644 o/etc/new\n"},
+        {"d 755 o\nd 755 etc\nl o/e>../../etc\nd 755 o/etc", "f 644 e/x/new",
+         "d 755 o/etc/x\nf 644 o/etc/x/new\n"},
+        {"d 755 etc", "l e>/etc\nf 644 e/new", NULL},
+        {"", "l e>nothing\nf 644 e/x/new", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO(tree_unrefp) struct tree *base = make(cases[i].base);
+        AUTO(tree_unrefp) struct tree *archive = make(cases[i].archive);
+        AUTO(edit_freep) struct edit *edit = edit_new(base);
+        struct copy_plan plan = {.dest = "/o/"};
+        struct error err = {0};
+        int r = copy_unpack(edit, archive, &plan, &err);
+        assert_int_equal(r, cases[i].expected ? 0 : -1);
+        if (r != 0) {
+            assert_non_null(strstr(err.text, "leads to nothing"));
+            continue;
+        }
+        AUTO(tree_unrefp) struct tree *diff = edit_finish(MEM_STEAL(edit));
+        AUTO(mem_freep) char *text = show(diff);
+        assert_string_equal(text, cases[i].expected);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +402,7 @@ int main(void)
         cmocka_unit_test(test_copy__parents_keep_what_they_are_in_the_source),
         cmocka_unit_test(test_copy__excluded_folders_come_back_with_what_is_taken_back),
         cmocka_unit_test(test_copy__archives_replace_across_kinds),
+        cmocka_unit_test(test_copy__links_of_an_archive_stay_inside_of_what_it_is_unpacked_into),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -158,9 +158,14 @@ static void test_dockerfile__heredocs(void **state)
         {"RUN echo '<<EOF'", "RUN (echo '<<EOF')"},
         {"RUN echo $((1<<3))", "RUN (echo $((1<<3)))"},
         {"RUN cat <<<word", "RUN (cat <<<word)"},
-        {"RUN cat << EOF", "RUN (cat << EOF)"},
+        {"RUN cat << EOF\nx\nEOF", "RUN (cat << EOF) <<EOF:x\n"},
+        {"RUN <<\t 'E F'  >x\nx\nE F", "RUN (<<\t 'E F'  >x) <<'E F:x\n"},
+        {"RUN cat <<- EOF", "RUN (cat <<- EOF)"},
+        {"COPY [\"<<EOF\", \"/x\"]", "COPY exec (<<EOF) (/x) <<EOF:"},
+        {"COPY <<EOF it's /x/", "COPY (<<EOF) (it's) (/x/) <<EOF:"},
         {"ENV x=<<EOF", "ENV {x=<<EOF}"},
         {"RUN it's <<EOF", "RUN (it's <<EOF)"},
+        {"RUN cat <<EOF>${x:-y}", "RUN (cat <<EOF>${x:-y})"},
         {"ONBUILD RUN <<EOF\na\nEOF", "ONBUILD (RUN) [RUN <<EOF\na\nEOF] -> RUN (<<EOF) <<EOF:a\n"},
         {"RUN <<EOF\na \\\nEOF", "RUN (<<EOF) <<EOF:a \\\n"},
         {"RUN <<EOF\r\na\r\nEOF\r\n", "RUN (<<EOF) <<EOF:a\r\n"},
@@ -316,6 +321,26 @@ static void test_dockerfile__errors_have_a_place(void **state)
     }
 }
 
+static void test_dockerfile__lines_are_as_long_as_buildkit_reads(void **state)
+{
+    (void)state;
+    for (size_t len = LIMIT_LINE_BYTES - 1; len <= LIMIT_LINE_BYTES + 1; len++) {
+        struct error err = {0};
+        AUTO(dockerfile_freep) struct dockerfile *df = NULL;
+        AUTO(mem_freep) char *line = mem_alloc(len + 1);
+        memset(line, 'x', len);
+        memcpy(line, "LABEL a=", 8);
+        line[len] = '\0';
+        AUTO(mem_freep) char *text = mem_printf("FROM x\n%s\nUSER y", line);
+        int result = dockerfile_parse(text, strlen(text), "D", &df, &err);
+        assert_int_equal(result, len <= LIMIT_LINE_BYTES ? 0 : -1);
+        if (result != 0) {
+            assert_int_equal(err.line, 2);
+            assert_non_null(strstr(err.text, "a line of 65536 bytes"));
+        }
+    }
+}
+
 static void test_dockerfile__triggers_from_images(void **state)
 {
     (void)state;
@@ -383,8 +408,14 @@ static void test_dockerfile__hostile_input_is_read_in_linear_time(void **state)
         buf_puts(&text, cases[i].head);
         buf_reserve(&text, LIMIT_DOCKERFILE_BYTES);
         size_t part_len = strlen(cases[i].part);
-        while (text.len + part_len < LIMIT_DOCKERFILE_BYTES) {
+        bool goes_on = !strchr(cases[i].part, '\n');
+        for (size_t line = 0; text.len + part_len + 2 < LIMIT_DOCKERFILE_BYTES;) {
             buf_append(&text, cases[i].part, part_len);
+            line += part_len;
+            if (goes_on && line + part_len + 40 > LIMIT_LINE_BYTES) {
+                buf_puts(&text, "\\\n");
+                line = 0;
+            }
         }
         struct error err = {0};
         AUTO(dockerfile_freep) struct dockerfile *df = NULL;
@@ -404,6 +435,7 @@ int main(void)
         cmocka_unit_test(test_dockerfile__directives),
         cmocka_unit_test(test_dockerfile__health),
         cmocka_unit_test(test_dockerfile__errors_have_a_place),
+        cmocka_unit_test(test_dockerfile__lines_are_as_long_as_buildkit_reads),
         cmocka_unit_test(test_dockerfile__triggers_from_images),
         cmocka_unit_test(test_dockerfile__words_are_found_again),
         cmocka_unit_test(test_dockerfile__hostile_input_is_read_in_linear_time),

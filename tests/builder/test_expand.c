@@ -196,6 +196,11 @@ static void test_expand__words_split_also_inside_values(void **state)
         {"'' x", "x|"},
         {"${UNSET:-a b}", "a|b|"},
         {"a'b c'd", "ab cd|"},
+        {"cat <<  E F < x", "cat|<<  E|F|<|x|"},
+        /* What stands in front of a word for an unset variable is lost, but for its own quotes. */
+        {"a 8${SET}${UNSET:-9}0", "a|90|"},
+        {"8${SET:+9}\"1${UNSET-2}${UNSET-3}\"4", "1234|"},
+        {"8${Q/a/b}", "b-b-c-a|"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct error err = {0};

@@ -20,6 +20,7 @@ static void test_expose__reads_what_buildkit_reads(void **state)
     } cases[] = {
         {"80", 80, 80, "tcp", false, false},
         {"80/", 80, 80, "tcp", false, false},
+        {"+80-+081", 80, 81, "tcp", false, false},
         {"0/udp", 0, 0, "udp", false, false},
         {"65535/SCTP", 65535, 65535, "sctp", true, false},
         {"8000-8010/Udp", 8000, 8010, "udp", true, false},

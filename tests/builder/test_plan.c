@@ -97,6 +97,18 @@ static void test_plan__what_cannot_be_is_said_with_its_line(void **state)
         {"FROM x AS build\n", "biuld", "did you mean 'build'", 0},
         {"FROM x\n", "3", "no stage '3'", 0},
         {"FROM ${A?missing}\n", NULL, "missing", 1},
+        {"FROM x\nFROM --platform=$A x\n", NULL, "'$A' is empty", 2},
+        {"FROM --platform=a/b/c/d x\nFROM y", NULL, "is no platform", 1},
+        /* What is wrong in a stage that the target does not need. */
+        {"FROM Bad AS a\nFROM y\n", NULL, "FROM Bad: ", 1},
+        {"FROM x AS Base\nFROM Base\n", NULL, "FROM Base: ", 2},
+        {"FROM x\nCOPY --from=7 a b\nFROM y", NULL, "COPY --from=7: there are 2 stages", 2},
+        {"FROM x\nRUN --mount=from=a/B,target=/c d\nFROM y", NULL, "RUN --mount=from=a/B: ", 2},
+        {"FROM x\nCOPY --from=${A}b a b\nFROM y", NULL, "no variables here", 2},
+        {"FROM x AS a\nCOPY --from=a b c\nFROM y", NULL, "circular reference: stage 'a' is this",
+         2},
+        {"FROM x AS a\nRUN --mount=from=b,target=/c d\nFROM a AS b\nFROM y", NULL,
+         "circular reference: stage 'b' needs", 2},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct planned p = {0};
@@ -105,6 +117,42 @@ static void test_plan__what_cannot_be_is_said_with_its_line(void **state)
         assert_int_equal(p.err.code, ERR_USAGE);
         assert_non_null(strstr(p.err.text, cases[i].words));
         assert_int_equal(p.err.line, cases[i].line);
+        release(&p);
+    }
+}
+
+static void test_plan__forward_references_matter_only_where_they_are_needed(void **state)
+{
+    (void)state;
+    struct planned p = {0};
+    make(&p,
+         "FROM x AS a\nCOPY --from=b c /\nFROM y AS b\nARG --mount c\nFROM scratch\nCOPY "
+         "--from=b c /\n",
+         NULL);
+    assert_int_equal(p.result, 0);
+    bool needed[3] = {false};
+    plan_mark_needed(&p.plan, p.plan.target, needed);
+    assert_false(needed[0]);
+    assert_true(needed[1]);
+    release(&p);
+}
+
+static void test_plan__targetstage_is_the_last_stage_without_a_target(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *target, *value;
+    } cases[] = {
+        {"FROM x AS a\nFROM y AS Last\n", NULL, "last"},
+        {"FROM x AS a\nFROM y AS Last\n", "a", "a"},
+        {"FROM x AS a\nFROM y\n", NULL, "default"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct planned p = {0};
+        make(&p, cases[i].text, cases[i].target);
+        assert_int_equal(p.result, 0);
+        assert_string_equal(strlist_env_get(&p.plan.automatic, "TARGETSTAGE"), cases[i].value);
+        assert_string_equal(strlist_env_get(&p.plan.automatic, "TARGETOSVERSION"), "");
         release(&p);
     }
 }
@@ -138,6 +186,8 @@ int main(void)
         cmocka_unit_test(test_plan__build_arguments_and_automatic_ones_make_the_base),
         cmocka_unit_test(test_plan__a_named_context_hides_stage_and_scratch),
         cmocka_unit_test(test_plan__what_cannot_be_is_said_with_its_line),
+        cmocka_unit_test(test_plan__forward_references_matter_only_where_they_are_needed),
+        cmocka_unit_test(test_plan__targetstage_is_the_last_stage_without_a_target),
         cmocka_unit_test(test_plan__from_finds_the_latest_stage_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -304,7 +304,7 @@ static void test_sandbox__mounts_leave_no_trace(void **state)
                 "echo x > /etc/resolv.conf && echo x > /dev/shm/y && echo x > /dev/leak",
                 "");
     expect_diff("echo x > /etc/other", "[d etc]\nf etc/other\n");
-    expect("grep -c slipway /etc/hosts; hostname", 0, "1\nslipway");
+    expect("grep -c buildkitsandbox /etc/hosts; hostname", 0, "1\nbuildkitsandbox");
 }
 
 static void test_sandbox__dev_is_whole_and_private(void **state)

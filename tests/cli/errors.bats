@@ -154,8 +154,9 @@ refused() { # STATUS MESSAGE UNDERLINED LINE...
     refused 2 'STOPSIGNAL SIGFOO: no such signal' SIGFOO 'STOPSIGNAL SIGFOO'
     refused 2 "COPY --chmod: mode '799': '9' is no octal digit" --chmod=799 'COPY --chmod=799 . /'
     refused 2 "COPY --exclude: bad pattern '[': '[' without ']'" '--exclude=[' 'COPY --exclude=a --exclude=[ . /'
-    refused 2 "COPY with several sources needs a folder as destination: end '/x' in '/'" /x 'COPY a b /x'
-    refused 1 'COPY --chown: no such user in the image: nobody not found in /etc/passwd' --chown=nobody 'COPY --chown=nobody . /'
+    refused 2 "COPY --chown: 'nobody' cannot be looked up where there are no files; write numbers" --chown=nobody 'COPY --chown=nobody . /'
+    refused 2 "COPY --chown: 'nobody' cannot be looked up, as a layer of --link does not know the image; write numbers, or leave --link out" \
+        --chown=nobody 'COPY . /' 'COPY --link --chown=nobody . /'
     refused 2 'VOLUME: a path is empty' '${U}' 'VOLUME ["/a", "${U}"]'
     refused 1 'RUN --mount=type=bind,source=Dockerfiel,target=/x: source Dockerfiel: not in the build context, did you mean Dockerfile?' \
         --mount=type=bind,source=Dockerfiel,target=/x 'RUN --mount=type=bind,source=Dockerfiel,target=/x true'

@@ -126,6 +126,23 @@ static void test_tree__merge_replaces_and_deletes(void **state)
     }
 }
 
+static void test_tree__hard_links_keep_their_content_when_a_name_goes(void **state)
+{
+    (void)state;
+    AUTO(tree_unrefp)
+    struct tree *base =
+        make((const char *[]){"f:a", "h:b=a", "h:c=a", "f:d", "h:e=d", "f:f", "h:g=f", NULL});
+    AUTO(tree_unrefp) struct tree *diff = make((const char *[]){"f:a", "w:d", NULL});
+    AUTO(tree_unrefp) struct tree *merged = tree_merge(base, diff);
+    assert_paths(merged, "a b c e f g");
+    assert_int_equal(tree_find(merged, "b")->type, ENTRY_FILE);
+    assert_int_equal(tree_find(merged, "b")->uid, tree_find(base, "a")->uid);
+    assert_int_equal(tree_find(merged, "c")->type, ENTRY_HARDLINK);
+    assert_ptr_equal(entry_inode(tree_find(merged, "c")), tree_find(merged, "b"));
+    assert_int_equal(tree_find(merged, "e")->type, ENTRY_FILE);
+    assert_ptr_equal(tree_find(merged, "g"), tree_find(base, "g"));
+}
+
 static void test_tree__links_are_followed_inside_the_root(void **state)
 {
     (void)state;
@@ -168,6 +185,7 @@ int main(void)
         cmocka_unit_test(test_tree__below_is_one_range),
         cmocka_unit_test(test_tree__hard_links_are_tied_to_the_file),
         cmocka_unit_test(test_tree__merge_replaces_and_deletes),
+        cmocka_unit_test(test_tree__hard_links_keep_their_content_when_a_name_goes),
         cmocka_unit_test(test_tree__links_are_followed_inside_the_root),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
