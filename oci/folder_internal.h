@@ -36,9 +36,9 @@ struct folder_source {
     struct content_source base;
     int fd;
     dev_t device;
-    bool fine_clock;    /* of that device */
-    char *path;         /* absolute: the cache's name */
-    int64_t scanned_ns; /* when the scan began */
+    bool fine_clock;     /* of that device */
+    char *path;          /* absolute: the cache's name */
+    int64_t scanned_ns;  /* when the scan began */
     struct arena *names; /* the files' paths */
     size_t names_len;    /* bytes, with terminators */
     struct folder_file *files;
