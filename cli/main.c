@@ -1,5 +1,7 @@
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/limits.h"
 #include "builder/sandbox.h"
@@ -25,5 +27,9 @@ int main(int argc, char **argv)
     }
     allow_open_files();
     signals_install();
-    return commands_main(argc, argv);
+    int status = commands_main(argc, argv);
+    /* Everything that has to be flushed is; the libraries' farewells take as long as a tenth of a
+     * build that changes nothing. */
+    fflush(NULL);
+    _exit(status);
 }

@@ -419,7 +419,8 @@ static int add_node(struct unpacker *u, int dir, const struct entry *entry, stru
     if (clear_name(u, dir, name, err) != 0) {
         return -1;
     }
-    if (mknodat(dir, name, type | 0600, makedev(entry->rdev_major, entry->rdev_minor)) != 0) {
+    dev_t device = entry_is_device(entry) ? makedev(entry->rdev_major, entry->rdev_minor) : 0;
+    if (mknodat(dir, name, type | 0600, device) != 0) {
         /* Nobody in a user namespace can make devices; a RUN gets its own /dev anyway. */
         if (errno == EPERM && u->style == UNPACK_OVERLAY_USER) {
             return 0;
