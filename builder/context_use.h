@@ -16,8 +16,10 @@ void context_use_count(struct build *build, const bool *needed);
 /* Whether IN is one of those that context_use_count() counts. */
 bool context_use_is_one(const struct instruction *in);
 
-/* One more user, and one less: with the last the tree may go. Any thread. */
+/* One more user of the context's tree. Any thread. */
 void context_use_begin(struct build *build);
+
+/* One less: with the last the tree may go. Any thread. */
 void context_use_end(struct build *build);
 
 #endif

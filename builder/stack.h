@@ -67,10 +67,12 @@ typedef int (*stack_use_fn)(void *ctx, size_t index, struct error *err);
 int stack_use_layer(struct stack *stack, size_t index, stack_use_fn use, void *ctx,
                     struct error *err);
 
-/* Calls USE for each layer from FIRST on, AT_ONCE of them at a time, but not more than
- * STACK_AT_ONCE: more would only wait for each other, and each needs about 3 MB. The first error
- * ends it. */
+/* Layers that are used side by side at most: more would only wait for each other, and each needs
+ * about 3 MB. */
 enum { STACK_AT_ONCE = 4 };
+
+/* Calls USE for each layer from FIRST on, AT_ONCE of them at a time, but not more than
+ * STACK_AT_ONCE. The first error ends it. */
 int stack_each_layer(struct stack *stack, size_t first, size_t at_once, stack_use_fn use, void *ctx,
                      struct error *err);
 

@@ -26,6 +26,8 @@ struct pack {
     {                                                                                              \
         .fd = -1                                                                                   \
     }
+
+/* Frees what PACK holds and closes its file. */
 void pack_release(struct pack *pack);
 
 /* Packs the LEN objects IDS of REPO, which are sorted here and each packed once. ERR_STORE where

@@ -11,6 +11,8 @@
 /* From here to git_trust_started(), around git_libgit2_init(), no certificates are read. LIBRARY is
  * libgit2 as shared_library_open() gave it. */
 void git_trust_starting(void *library);
+
+/* libgit2 is ready: certificates are read again when it is asked to. */
 void git_trust_started(void);
 
 /* Before the first connection that may use TLS: reads the certificates of the file that

@@ -5,7 +5,8 @@
  *     bench_layer FOLDER [THREADS]        (built with -DSLIPWAY_BENCH=ON)
  *
  * Every file below FOLDER is read into memory once, so that the disk is not measured. Prints one
- * line per measurement: what, MB/s of the uncompressed tar, and its size in percent.
+ * line per measurement: what, MB/s of the uncompressed tar, files a second, and its size in
+ * percent.
  */
 #include <fcntl.h>
 #include <fts.h>
@@ -22,7 +23,9 @@
 #include "base/memory.h"
 #include "oci/deflate_tail.h"
 #include "oci/deflate_walk.h"
+#include "oci/folder.h"
 #include "oci/layer.h"
+#include "oci/unpack.h"
 
 /* With BENCH_CPU in the environment processor time is measured, for machines that others use too.
  */
@@ -35,11 +38,47 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+static size_t entries; /* of the folder */
+
 static void report(const char *what, double seconds, size_t raw, size_t packed)
 {
-    printf("%-28s %8.1f MB/s  %6.2f %%  %.3f s\n", what, (double)raw / 1e6 / seconds,
+    printf("%-28s %8.1f MB/s %9.0f entries/s  %6.2f %%  %.3f s\n", what,
+           (double)raw / 1e6 / seconds, (double)entries / seconds,
            100.0 * (double)packed / (double)raw, seconds);
     fflush(stdout);
+}
+
+/* What comes before a layer: the folder's entries, and the digests of its files. */
+static void bench_folder(const char *folder, size_t raw)
+{
+    struct error err = {0};
+    AUTO(tree_unrefp) struct tree *tree = NULL;
+    AUTO(pool_freep) struct pool *pool = pool_new(0);
+    double start = now();
+    if (folder_tree(folder, NULL, &tree, &err) != 0) {
+        fprintf(stderr, "%s\n", err.text);
+        exit(1);
+    }
+    report("walk", now() - start, raw, raw);
+    start = now();
+    if (tree_hash_files(tree, 0, tree_len(tree), NULL, pool, &err) != 0) {
+        fprintf(stderr, "%s\n", err.text);
+        exit(1);
+    }
+    report("read and hash the files", now() - start, raw, raw);
+}
+
+/* What a RUN needs of the layer: its blob as a folder. */
+static void bench_unpack(struct store *store, const struct layer *layer, size_t raw)
+{
+    struct error err = {0};
+    AUTO(mem_freep) char *path = NULL;
+    double start = now();
+    if (unpack_layer(store, layer, NULL, UNPACK_PLAIN, &path, &err) != 0) {
+        fprintf(stderr, "%s\n", err.text);
+        exit(1);
+    }
+    report("  unpack", now() - start, raw, layer->blob.size);
 }
 
 static struct tree *load(const char *folder)
@@ -113,6 +152,7 @@ static void bench_write(struct tree *tree, size_t raw, enum compression c, int l
         layer_tree(store, &layer, &back, &err);
         report("  index loaded", now() - start, raw, layer.blob.size);
         tree_unref(back);
+        bench_unpack(store, &layer, raw);
     }
     store_freep(&store);
     file_remove_tree(AT_FDCWD, home, &err);
@@ -189,7 +229,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }
-    printf("%zu files, %zu bytes of tar\n", tree_len(tree), tar.len);
+    entries = tree_len(tree);
+    printf("%zu files, %zu bytes of tar\n", entries, tar.len);
+    bench_folder(argv[1], tar.len);
     bench_bare(&tar);
     bench_write(tree, tar.len, COMPRESS_NONE, 0, threads);
     bench_write(tree, tar.len, COMPRESS_ZSTD, 0, threads);
