@@ -7,18 +7,9 @@
  */
 #include "oci/deflate_walk.h"
 
-#include <endian.h>
 #include <string.h>
 
-enum {
-    ROOT_BITS = 11, /* longer codes are decoded bit by bit: they are rare by their nature */
-    ROOT_SIZE = 1 << ROOT_BITS,
-    MAX_CODE_BITS = 15,
-    LITLEN_SYMBOLS = 288,
-    DISTANCE_SYMBOLS = 32,
-    PRECODE_SYMBOLS = 19,
-    END_OF_BLOCK = 256,
-};
+#include "oci/deflate_code.h"
 
 /* What follows the bits of an entry. */
 enum next {
@@ -26,39 +17,28 @@ enum next {
     NEXT_DISTANCE = 0x40, /* it ended with a length: a distance */
     NEXT_END = 0x80,      /* it ended with the end of the block */
     NEXT_MASK = 0xc0,
-    BITS_MASK =
-        0x3f, /* bits that the entry takes; 0: the code is longer than ROOT_BITS, or no code */
+    BITS_MASK = 0x3f, /* bits that the entry takes; 0: the code is longer than DEFLATE_ROOT_BITS, or
+                         no code */
 };
 
-/* One Huffman code: a table over the first ROOT_BITS bits, and the canonical form for longer codes.
- */
+/* One Huffman code: a table over the first bits, and the canonical form for longer codes. */
 struct code {
-    uint8_t root[ROOT_SIZE];
-    uint8_t length[ROOT_SIZE];         /* bits of the first code at an index, without extra bits */
-    uint16_t count[MAX_CODE_BITS + 1]; /* codes of each length */
-    uint16_t sorted[LITLEN_SYMBOLS];   /* symbols by length, then number */
+    uint8_t root[DEFLATE_ROOT_SIZE];
+    uint8_t length[DEFLATE_ROOT_SIZE]; /* bits of the first code at an index, without extra bits */
+    struct deflate_code all;
 };
 
 struct walk {
-    const uint8_t *data;
-    size_t len;
+    struct deflate_input in;
     uint64_t at;  /* bits */
     uint64_t end; /* bits */
     struct code litlen;
     struct code distance;
 };
 
-/* The next 56 bits at least; zeros behind the end. */
 static inline uint64_t peek(const struct walk *w)
 {
-    size_t byte = w->at >> 3;
-    uint64_t bits = 0;
-    if (byte + 8 <= w->len) {
-        memcpy(&bits, w->data + byte, 8);
-    } else if (byte < w->len) {
-        memcpy(&bits, w->data + byte, w->len - byte);
-    }
-    return le64toh(bits) >> (w->at & 7);
+    return deflate_peek(&w->in, w->at);
 }
 
 static unsigned take(struct walk *w, unsigned count)
@@ -68,34 +48,21 @@ static unsigned take(struct walk *w, unsigned count)
     return value;
 }
 
-static unsigned litlen_extra(unsigned symbol)
-{
-    if (symbol < 265 || symbol >= 285) {
-        return 0;
-    }
-    return (symbol - 261) / 4;
-}
-
-static unsigned distance_extra(unsigned symbol)
-{
-    return symbol < 4 ? 0 : (symbol - 2) / 2;
-}
-
 /* The entry of SYMBOL whose code has LENGTH bits. */
 static uint8_t litlen_entry(unsigned symbol, unsigned length)
 {
-    if (symbol < END_OF_BLOCK) {
+    if (symbol < DEFLATE_END_OF_BLOCK) {
         return (uint8_t)(length | NEXT_LITLEN);
     }
-    if (symbol == END_OF_BLOCK) {
+    if (symbol == DEFLATE_END_OF_BLOCK) {
         return (uint8_t)(length | NEXT_END);
     }
-    return (uint8_t)((length + litlen_extra(symbol)) | NEXT_DISTANCE);
+    return (uint8_t)((length + deflate_litlen_extra(symbol)) | NEXT_DISTANCE);
 }
 
 static uint8_t distance_entry(unsigned symbol, unsigned length)
 {
-    return (uint8_t)((length + distance_extra(symbol)) | NEXT_LITLEN);
+    return (uint8_t)((length + deflate_distance_extra(symbol)) | NEXT_LITLEN);
 }
 
 static unsigned reverse(unsigned code, unsigned length)
@@ -109,43 +76,32 @@ static unsigned reverse(unsigned code, unsigned length)
 
 static void fill_root(struct code *c, unsigned code, unsigned length, uint8_t entry)
 {
-    for (unsigned at = reverse(code, length); at < ROOT_SIZE; at += 1U << length) {
+    for (unsigned at = reverse(code, length); at < DEFLATE_ROOT_SIZE; at += 1U << length) {
         c->root[at] = entry;
         c->length[at] = (uint8_t)length;
     }
 }
 
-/* Makes the code of COUNT symbols with LENGTHS bits each (RFC 1951, 3.2.2). ENTRY_OF may be NULL:
- * then there is no table. Returns false where they are more than a code can have. */
+/* Makes the code of COUNT symbols with LENGTHS bits each, with its table. Returns false where they
+ * are more than a code can have. */
 static bool code_make(struct code *c, const uint8_t *lengths, unsigned count,
                       uint8_t (*entry_of)(unsigned symbol, unsigned length))
 {
+    bool complete = false;
+    unsigned next[DEFLATE_CODE_BITS + 2] = {0};
     memset(c->root, 0, sizeof c->root);
     memset(c->length, 0, sizeof c->length);
-    memset(c->count, 0, sizeof c->count);
-    for (unsigned i = 0; i < count; i++) {
-        c->count[lengths[i]]++;
+    if (!deflate_code_make(&c->all, lengths, count, &complete)) {
+        return false;
     }
-    c->count[0] = 0;
-    unsigned next[MAX_CODE_BITS + 2] = {0};
-    unsigned offset[MAX_CODE_BITS + 2] = {0};
-    for (unsigned bits = 1; bits <= MAX_CODE_BITS; bits++) {
-        if (next[bits] + c->count[bits] > 1U << bits) {
-            return false;
-        }
-        next[bits + 1] = (next[bits] + c->count[bits]) << 1;
-        offset[bits + 1] = offset[bits] + c->count[bits];
+    for (unsigned bits = 1; bits <= DEFLATE_CODE_BITS; bits++) {
+        next[bits + 1] = (next[bits] + c->all.count[bits]) << 1;
     }
     for (unsigned i = 0; i < count; i++) {
         unsigned length = lengths[i];
-        if (length == 0) {
-            continue;
+        if (length > 0 && length <= DEFLATE_ROOT_BITS) {
+            fill_root(c, next[length]++, length, entry_of(i, length));
         }
-        c->sorted[offset[length]++] = (uint16_t)i;
-        if (entry_of && length <= ROOT_BITS) {
-            fill_root(c, next[length], length, entry_of(i, length));
-        }
-        next[length]++;
     }
     return true;
 }
@@ -154,13 +110,13 @@ static bool code_make(struct code *c, const uint8_t *lengths, unsigned count,
  * them. Goes downwards, since followers lie at smaller indices and must still be single codes. */
 static void code_chain(struct code *c)
 {
-    for (unsigned at = ROOT_SIZE; at-- > 1;) {
+    for (unsigned at = DEFLATE_ROOT_SIZE; at-- > 1;) {
         unsigned entry = c->root[at];
         unsigned used = c->length[at];
-        while (used > 0 && used < ROOT_BITS && (entry & NEXT_MASK) == NEXT_LITLEN) {
+        while (used > 0 && used < DEFLATE_ROOT_BITS && (entry & NEXT_MASK) == NEXT_LITLEN) {
             unsigned follower = at >> used;
             unsigned length = c->length[follower];
-            if (length == 0 || length > ROOT_BITS - used) {
+            if (length == 0 || length > DEFLATE_ROOT_BITS - used) {
                 break;
             }
             entry = (used + (c->root[follower] & BITS_MASK)) | (c->root[follower] & NEXT_MASK);
@@ -170,97 +126,41 @@ static void code_chain(struct code *c)
     }
 }
 
-/* Decodes one symbol bit by bit. Returns false where no code matches. */
-static bool code_symbol(struct walk *w, const struct code *c, unsigned *symbol_out)
-{
-    uint64_t bits = peek(w);
-    unsigned code = 0;
-    unsigned first = 0;
-    unsigned index = 0;
-    for (unsigned length = 1; length <= MAX_CODE_BITS; length++) {
-        code = code << 1 | (bits & 1);
-        bits >>= 1;
-        unsigned count = c->count[length];
-        if (code < first + count) {
-            *symbol_out = c->sorted[index + code - first];
-            w->at += length;
-            return true;
-        }
-        index += count;
-        first = (first + count) << 1;
-    }
-    return false;
-}
-
-static bool read_lengths(struct walk *w, uint8_t *lengths, unsigned count)
-{
-    struct code *precode = &w->distance;
-    for (unsigned i = 0; i < count;) {
-        unsigned symbol = 0;
-        if (w->at > w->end || !code_symbol(w, precode, &symbol)) {
-            return false;
-        }
-        if (symbol < 16) {
-            lengths[i++] = (uint8_t)symbol;
-            continue;
-        }
-        if (symbol == 16 && i == 0) {
-            return false;
-        }
-        uint8_t value = symbol == 16 ? lengths[i - 1] : 0;
-        unsigned repeat = symbol == 16   ? 3 + take(w, 2)
-                          : symbol == 17 ? 3 + take(w, 3)
-                                         : 11 + take(w, 7);
-        if (repeat > count - i) {
-            return false;
-        }
-        memset(lengths + i, value, repeat);
-        i += repeat;
-    }
-    return true;
-}
-
+/* Reads the header of a block whose first three bits are taken. */
 static bool read_dynamic_codes(struct walk *w)
 {
-    static const uint8_t order[PRECODE_SYMBOLS] = {16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
-                                                   11, 4,  12, 3, 13, 2, 14, 1, 15};
-    unsigned litlens = take(w, 5) + 257;
-    unsigned distances = take(w, 5) + 1;
-    unsigned precodes = take(w, 4) + 4;
-    uint8_t precode[PRECODE_SYMBOLS] = {0};
-    for (unsigned i = 0; i < precodes; i++) {
-        precode[order[i]] = (uint8_t)take(w, 3);
-    }
-    uint8_t lengths[LITLEN_SYMBOLS + DISTANCE_SYMBOLS] = {0};
-    if (litlens > 286 || !code_make(&w->distance, precode, PRECODE_SYMBOLS, NULL) ||
-        !read_lengths(w, lengths, litlens + distances)) {
-        return false;
-    }
-    return code_make(&w->litlen, lengths, litlens, litlen_entry) &&
-           code_make(&w->distance, lengths + litlens, distances, distance_entry);
+    struct deflate_lengths lengths;
+    bool complete = false;
+    w->at -= 3;
+    return deflate_read_lengths(&w->in, &w->at, &lengths, &complete) &&
+           code_make(&w->litlen, lengths.bits, lengths.litlens, litlen_entry) &&
+           code_make(&w->distance, lengths.bits + lengths.litlens, lengths.distances,
+                     distance_entry);
 }
 
 static bool make_fixed_codes(struct walk *w)
 {
-    uint8_t lengths[LITLEN_SYMBOLS];
+    uint8_t lengths[DEFLATE_LITLENS];
     memset(lengths, 8, 144);
     memset(lengths + 144, 9, 112);
     memset(lengths + 256, 7, 24);
     memset(lengths + 280, 8, 8);
-    uint8_t distances[DISTANCE_SYMBOLS];
+    uint8_t distances[DEFLATE_DISTANCES];
     memset(distances, 5, sizeof distances);
-    return code_make(&w->litlen, lengths, LITLEN_SYMBOLS, litlen_entry) &&
-           code_make(&w->distance, distances, DISTANCE_SYMBOLS, distance_entry);
+    return code_make(&w->litlen, lengths, DEFLATE_LITLENS, litlen_entry) &&
+           code_make(&w->distance, distances, DEFLATE_DISTANCES, distance_entry);
 }
 
-/* What the table does not hold: the entry of one code that is longer than ROOT_BITS, whose own bits
- * are taken already. Returns false where there is no such code. */
+/* What the table does not hold: the entry of one code that is longer than DEFLATE_ROOT_BITS, whose
+ * own bits are taken already. Returns false where there is no such code. */
 static bool long_code(struct walk *w, const struct code *c, bool is_distance, unsigned *entry_out)
 {
     unsigned symbol = 0;
-    if (!code_symbol(w, c, &symbol)) {
+    unsigned used = deflate_code_symbol(&c->all, peek(w), &symbol);
+    if (used == 0) {
         return false;
     }
+    w->at += used;
     *entry_out = is_distance ? distance_entry(symbol, 0) : litlen_entry(symbol, 0);
     return true;
 }
@@ -269,7 +169,7 @@ static bool long_code(struct walk *w, const struct code *c, bool is_distance, un
  * length. *NEXT_OUT is NEXT_END at the end of the block. */
 static bool skip_one(struct walk *w, unsigned *next_out)
 {
-    unsigned entry = w->litlen.root[peek(w) & (ROOT_SIZE - 1)];
+    unsigned entry = w->litlen.root[peek(w) & (DEFLATE_ROOT_SIZE - 1)];
     if ((entry & BITS_MASK) == 0 && !long_code(w, &w->litlen, false, &entry)) {
         return false;
     }
@@ -278,7 +178,7 @@ static bool skip_one(struct walk *w, unsigned *next_out)
     if (*next_out != NEXT_DISTANCE) {
         return w->at <= w->end;
     }
-    entry = w->distance.root[peek(w) & (ROOT_SIZE - 1)];
+    entry = w->distance.root[peek(w) & (DEFLATE_ROOT_SIZE - 1)];
     if ((entry & BITS_MASK) == 0 && !long_code(w, &w->distance, true, &entry)) {
         return false;
     }
@@ -297,14 +197,14 @@ static void skip_many(struct walk *w)
     uint64_t at = w->at;
     while (at < end) {
         uint64_t bits;
-        memcpy(&bits, w->data + (at >> 3), 8);
+        memcpy(&bits, w->in.data + (at >> 3), 8);
         bits = le64toh(bits) >> (at & 7);
-        unsigned entry = litlen[bits & (ROOT_SIZE - 1)];
+        unsigned entry = litlen[bits & (DEFLATE_ROOT_SIZE - 1)];
         unsigned used = 0;
         if ((entry & ~(unsigned)BITS_MASK) == NEXT_LITLEN) {
             used = entry;
             bits >>= used;
-            entry = litlen[bits & (ROOT_SIZE - 1)];
+            entry = litlen[bits & (DEFLATE_ROOT_SIZE - 1)];
         }
         unsigned count = entry & BITS_MASK;
         if (count == 0 || (entry & NEXT_MASK) == NEXT_END) {
@@ -313,7 +213,7 @@ static void skip_many(struct walk *w)
         }
         used += count;
         if ((entry & NEXT_MASK) == NEXT_DISTANCE) {
-            unsigned second = distance[(bits >> count) & (ROOT_SIZE - 1)];
+            unsigned second = distance[(bits >> count) & (DEFLATE_ROOT_SIZE - 1)];
             if (second == 0) {
                 w->at = at;
                 return;
@@ -368,7 +268,7 @@ static bool skip_block(struct walk *w, bool *final_out)
 
 bool deflate_walk(const uint8_t *data, size_t len, uint64_t *last_out, uint64_t *end_out)
 {
-    struct walk w = {.data = data, .len = len, .end = (uint64_t)len * 8};
+    struct walk w = {.in = {data, len}, .end = (uint64_t)len * 8};
     bool final = false;
     uint64_t last = 0;
     while (!final) {
