@@ -324,9 +324,7 @@ int aws_identity_wishes(struct aws_identity *identity, bool *fips_out, bool *dua
     int rc = load_profiles(identity, err);
     if (rc == 0) {
         struct aws_search search = search_of(identity);
-        *fips_out = aws_setting_is_true(&search, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint");
-        *dual_out =
-            aws_setting_is_true(&search, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint");
+        aws_search_wishes(&search, fips_out, dual_out);
     }
     pthread_mutex_unlock(&identity->lock);
     return rc;

@@ -65,6 +65,9 @@ bool aws_variable_is_true(const char *name);
 /* Whether VARIABLE, or without it the profile's setting NAME, is "true". */
 bool aws_setting_is_true(const struct aws_search *search, const char *variable, const char *name);
 
+/* As aws_identity_wishes. */
+void aws_search_wishes(const struct aws_search *search, bool *fips_out, bool *dual_out);
+
 /* PATH with "~" at its start replaced by $HOME, SEPARATOR and REST behind; NULL where there is no
  * HOME. The caller's. */
 char *aws_home_path(const char *path, const char *separator, const char *rest);

@@ -50,12 +50,19 @@ char *aws_url_host(const char *url)
     return mem_strndup(host, len);
 }
 
+void aws_search_wishes(const struct aws_search *search, bool *fips_out, bool *dual_out)
+{
+    *fips_out = aws_setting_is_true(search, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint");
+    *dual_out = aws_setting_is_true(search, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint");
+}
+
 char *aws_service_url(const struct aws_search *search, const struct aws_service *service,
                       const char *region)
 {
     char *given = aws_configured_endpoint(search, service->variable);
-    bool fips = aws_setting_is_true(search, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint");
-    bool dual = aws_setting_is_true(search, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint");
+    bool fips = false;
+    bool dual = false;
+    aws_search_wishes(search, &fips, &dual);
     return given ? given
                  : mem_printf("https://%s.%s.%s", fips ? service->fips : service->name, region,
                               dual ? aws_dual_domain(region) : aws_domain(region));

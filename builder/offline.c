@@ -6,6 +6,7 @@
 
 #include "base/http.h"
 #include "base/memory.h"
+#include "builder/plan_internal.h"
 #include "builder/sources.h"
 #include "git/source.h"
 
@@ -73,45 +74,24 @@ static int look_for_base(struct lacking *l, const struct plan_stage *stage, stru
     return 0;
 }
 
-/* --from=NAME in stage INDEX, where it is no stage and no context. */
-static void look_for_source(struct lacking *l, const struct instruction *in, size_t index,
-                            const char *name)
+/* What is taken from elsewhere, where that is no stage and no context. */
+static int look_for_source(void *ctx, const struct source_use *use, const char *from,
+                           struct error *err)
 {
+    struct lacking *l = ctx;
+    const struct build_request *request = l->build->request;
     struct error ignored = {0};
     int other = -1;
-    bool unknown = strchr(name, '$') != NULL || !*name;
-    for (size_t i = 0; i < l->build->request->contexts_len; i++) {
-        unknown = unknown || strcmp(l->build->request->contexts[i].name, name) == 0;
+    bool unknown = strchr(from, '$') != NULL || !*from;
+    (void)err;
+    for (size_t i = 0; i < request->contexts_len; i++) {
+        unknown = unknown || strcmp(request->contexts[i].name, from) == 0;
     }
-    if (!unknown && plan_find_stage(&l->build->plan, name, index, &other, &ignored) == 0 &&
+    if (!unknown && plan_find_stage(use->plan, from, use->stage, &other, &ignored) == 0 &&
         other < 0) {
-        look_for_image(l, in, name, &l->build->target_platform);
+        look_for_image(l, use->in, from, &l->build->target_platform);
     }
-}
-
-/* The value of "from=" in a --mount; NULL: none. The caller's. */
-static char *mount_source(const char *mount)
-{
-    for (const char *p = mount; *p; p += strcspn(p, ",") + (p[strcspn(p, ",")] == ',')) {
-        if (strncmp(p, "from=", 5) == 0) {
-            return mem_strndup(p + 5, strcspn(p + 5, ","));
-        }
-    }
-    return NULL;
-}
-
-static void look_for_flags(struct lacking *l, const struct instruction *in, size_t index)
-{
-    for (size_t i = 0; i < in->flags_len; i++) {
-        const struct flag *flag = &in->flags[i];
-        bool mount = strcmp(flag->name, "mount") == 0;
-        AUTO(mem_freep) char *from = mount ? mount_source(flag->value) : NULL;
-        if (strcmp(flag->name, "from") == 0) {
-            look_for_source(l, in, index, flag->value);
-        } else if (from) {
-            look_for_source(l, in, index, from);
-        }
-    }
+    return 0;
 }
 
 /* ADD's downloads are never kept, repositories are. */
@@ -138,14 +118,17 @@ static void look_for_remote(struct lacking *l, const struct instruction *in, con
 static int look_for_stage(struct lacking *l, size_t index, struct error *err)
 {
     const struct plan_stage *stage = &l->build->plan.stages[index];
+    struct source_use use = {.plan = &l->build->plan, .stage = index};
     if (look_for_base(l, stage, err) != 0) {
         return -1;
     }
     for (size_t i = stage->first; i < stage->end; i++) {
-        const struct instruction *in = &l->build->df->items[i];
-        look_for_flags(l, in, index);
-        for (size_t j = 0; in->type == INSTRUCTION_ADD && j + 1 < in->args.len; j++) {
-            look_for_remote(l, in, in->args.items[j]);
+        use.in = &l->build->df->items[i];
+        if (plan_each_source(&use, look_for_source, l, err) != 0) {
+            return -1;
+        }
+        for (size_t j = 0; use.in->type == INSTRUCTION_ADD && j + 1 < use.in->args.len; j++) {
+            look_for_remote(l, use.in, use.in->args.items[j]);
         }
     }
     return 0;

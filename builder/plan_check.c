@@ -6,17 +6,6 @@
 #include "builder/plan_internal.h"
 #include "registry/reference.h"
 
-/* A source of a stage: what an instruction's --from says. */
-struct source_use {
-    const struct plan *plan;
-    const struct plan_inputs *inputs;
-    const struct instruction *in;
-    const struct flag *flag;
-    size_t stage;
-};
-
-typedef int (*use_fn)(void *ctx, const struct source_use *use, const char *from, struct error *err);
-
 static int flag_failed(const struct source_use *use, const char *from, struct error *err)
 {
     dockerfile_locate_flag(err, use->plan->df->file, use->in, use->flag);
@@ -53,7 +42,7 @@ static int check_use(void *ctx, const struct source_use *use, const char *from, 
 }
 
 /* Calls EACH for what FLAG of an instruction takes from elsewhere. */
-static int each_flag(const struct source_use *use, use_fn each, void *ctx, struct error *err)
+static int each_flag(const struct source_use *use, source_use_fn each, void *ctx, struct error *err)
 {
     struct run_mount mount = {0};
     struct error ignored = {0};
@@ -70,17 +59,25 @@ static int each_flag(const struct source_use *use, use_fn each, void *ctx, struc
     return r;
 }
 
-static int each_use(const struct plan *plan, const struct plan_inputs *inputs, size_t stage,
-                    use_fn each, void *ctx, struct error *err)
+int plan_each_source(struct source_use *use, source_use_fn each, void *ctx, struct error *err)
+{
+    for (size_t i = 0; i < use->in->flags_len; i++) {
+        use->flag = &use->in->flags[i];
+        if (each_flag(use, each, ctx, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int each_of_stage(const struct plan *plan, const struct plan_inputs *inputs, size_t stage,
+                         source_use_fn each, void *ctx, struct error *err)
 {
     struct source_use use = {.plan = plan, .inputs = inputs, .stage = stage};
     for (size_t i = plan->stages[stage].first; i < plan->stages[stage].end; i++) {
         use.in = &plan->df->items[i];
-        for (size_t j = 0; j < use.in->flags_len; j++) {
-            use.flag = &use.in->flags[j];
-            if (each_flag(&use, each, ctx, err) != 0) {
-                return -1;
-            }
+        if (plan_each_source(&use, each, ctx, err) != 0) {
+            return -1;
         }
     }
     return 0;
@@ -128,7 +125,7 @@ static int check_circles(const struct plan *plan, const struct plan_inputs *inpu
             int parent = plan->stages[i].parent;
             struct circles c = {.free = is_free, .waits = parent >= 0 && !is_free[parent]};
             if (!is_free[i] && !c.waits) {
-                each_use(plan, inputs, i, wait_for, &c, err);
+                each_of_stage(plan, inputs, i, wait_for, &c, err);
             }
             if (!is_free[i] && !c.waits) {
                 is_free[i] = moved = true;
@@ -137,7 +134,7 @@ static int check_circles(const struct plan *plan, const struct plan_inputs *inpu
         }
     }
     for (size_t i = 0; i < plan->len && left > 0; i++) {
-        if (!is_free[i] && each_use(plan, inputs, i, refuse_later, is_free, err) != 0) {
+        if (!is_free[i] && each_of_stage(plan, inputs, i, refuse_later, is_free, err) != 0) {
             return -1;
         }
     }
@@ -155,7 +152,7 @@ int plan_check(const struct plan *plan, const struct plan_inputs *inputs, struct
             dockerfile_locate_word(err, plan->df->file, plan->df->text, stage->from, written);
             return error_wrap(err, "FROM %.200s", written);
         }
-        if (each_use(plan, inputs, i, check_use, NULL, err) != 0) {
+        if (each_of_stage(plan, inputs, i, check_use, NULL, err) != 0) {
             return -1;
         }
     }
