@@ -194,27 +194,39 @@ static int put_parent(struct copying *c, const struct entry *dir, const char *pa
     return edit_put(c->edit, &kept, false, err);
 }
 
-/* Makes the folders of --parents above the entry, but for those that the source before this one
- * has made. */
-static int make_source_parents(struct copying *c, struct error *err)
+int copy_each_parent(struct tree *tree, const struct copy_source *source, copy_parent_fn each,
+                     void *ctx, struct error *err)
 {
-    const struct copy_source *source = c->source;
+    if (!source->below) {
+        return 0;
+    }
     size_t depth = strlen(source->path) - strlen(source->below);
-    c->parents_made = true;
     for (const char *p = strchr(source->below, '/'); p; p = strchr(p + 1, '/')) {
         size_t len = (size_t)(p - source->below);
-        AUTO(mem_freep) char *below = mem_strndup(source->below, len);
-        AUTO(mem_freep) char *from = mem_strndup(source->path, depth + len);
-        AUTO(mem_freep) char *path = path_join(c->parents_base, below);
-        if (len <= source->made && edit_find(c->edit, path)) {
-            continue;
-        }
-        const struct entry *dir = tree_find(c->tree, from);
-        if (dir && dir->type == ENTRY_DIR && put_parent(c, dir, path, err) != 0) {
+        AUTO(mem_freep) char *path = mem_strndup(source->path, depth + len);
+        const struct entry *dir = tree_find(tree, path);
+        if (dir && each(ctx, dir, len, err) != 0) {
             return -1;
         }
     }
     return 0;
+}
+
+/* Makes a folder of --parents above the entry, but for those that the source before this one has
+ * made. */
+static int make_source_parent(void *ctx, const struct entry *dir, size_t len, struct error *err)
+{
+    struct copying *c = ctx;
+    AUTO(mem_freep) char *below = mem_strndup(c->source->below, len);
+    AUTO(mem_freep) char *path = path_join(c->parents_base, below);
+    bool made = len <= c->source->made && edit_find(c->edit, path);
+    return made || dir->type != ENTRY_DIR ? 0 : put_parent(c, dir, path, err);
+}
+
+static int make_source_parents(struct copying *c, struct error *err)
+{
+    c->parents_made = true;
+    return copy_each_parent(c->tree, c->source, make_source_parent, c, err);
 }
 
 static int copy_one(void *ctx, size_t index, const struct entry *entry, const char *relative,

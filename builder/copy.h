@@ -67,4 +67,13 @@ bool copy_is_nothing(const struct copy_source *source);
 int copy_visit(struct tree *tree, const struct copy_source *source, const struct copy_plan *plan,
                copy_visit_fn visit, void *ctx, struct error *err);
 
+/* What is done with DIR, an entry above a source; LEN: how much of the source's BELOW leads to it.
+ */
+typedef int (*copy_parent_fn)(void *ctx, const struct entry *dir, size_t len, struct error *err);
+
+/* Calls EACH for what --parents makes above SOURCE, outermost first; without --parents for nothing.
+ */
+int copy_each_parent(struct tree *tree, const struct copy_source *source, copy_parent_fn each,
+                     void *ctx, struct error *err);
+
 #endif

@@ -253,22 +253,14 @@ static int key_entry(void *ctx, size_t index, const struct entry *entry, const c
     return 0;
 }
 
-/* The folders that --parents makes above SOURCE. */
-static void key_parents(struct copy_step *c, const struct copy_item *item,
-                        const struct copy_source *source, struct step_key *key)
+/* A folder that --parents makes above a source. */
+static int key_parent(void *ctx, const struct entry *dir, size_t len, struct error *err)
 {
-    if (!source->below) {
-        return;
-    }
-    size_t depth = strlen(source->path) - strlen(source->below);
-    for (const char *p = strchr(source->below, '/'); p; p = strchr(p + 1, '/')) {
-        size_t len = (size_t)(p - source->below);
-        AUTO(mem_freep) char *path = mem_strndup(source->path, depth + len);
-        const struct entry *dir = tree_find(item->tree, path);
-        if (dir) {
-            step_key_entry(key, path, "", dir, c->stage->build->request->layer.timestamps);
-        }
-    }
+    const struct keying *k = ctx;
+    (void)len;
+    (void)err;
+    step_key_entry(k->key, dir->path, "", dir, k->c->stage->build->request->layer.timestamps);
+    return 0;
 }
 
 /* All files of a source at once and in parallel; the rest (excluded ones are not worth it) one by
@@ -297,8 +289,8 @@ static int key_item(struct copy_step *c, const struct copy_item *item, struct st
         keying.where = source->path;
         step_key_text(key, "the sources' names", path_name(source->name));
         step_key_text(key, "the sources' folders", source->below);
-        key_parents(c, item, source, key);
-        if (hash_source(c, item, source, err) != 0 ||
+        if (copy_each_parent(item->tree, source, key_parent, &keying, err) != 0 ||
+            hash_source(c, item, source, err) != 0 ||
             copy_visit(item->tree, source, &c->plan, key_entry, &keying, err) != 0) {
             return -1;
         }

@@ -378,29 +378,10 @@ END
     openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=api -addext subjectAltName=DNS:api.ecr.eu-west-1.amazonaws.com -keyout key \
         -out certificate 2>/dev/null
     echo '127.9.8.7 api.ecr.eu-west-1.amazonaws.com' >hosts
-    cat >front.py <<'END'
-import socket, ssl, sys, threading
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain("certificate", "key")
-listener = socket.create_server(("127.9.8.7", 443))
-print("ready", flush=True)
-def copy(source, sink):
-    try:
-        for data in iter(lambda: source.recv(65536), b""):
-            sink.sendall(data)
-        sink.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
-while True:
-    inner = context.wrap_socket(listener.accept()[0], server_side=True)
-    outer = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-    for pair in ((inner, outer), (outer, inner)):
-        threading.Thread(target=copy, args=pair, daemon=True).start()
-END
-    python3 front.py "$ECR" >ready 2>&1 3>&- &
+    "$BATS_TEST_DIRNAME/tcp-front" 127.9.8.7 443 "$ECR" certificate key >ready 2>&1 3>&- &
     local front=$!
     for _ in $(seq 50); do [ -s ready ] || sleep 0.1; done
-    grep -q ready ready || { kill "$front" || true; skip "the port is taken"; }
+    grep -qx 443 ready || { kill "$front" || true; skip "the port is taken"; }
     unset AWS_ENDPOINT_URL
     # shellcheck disable=SC2016
     SSL_CERT_FILE=$PWD/certificate run unshare -m sh -c 'mount --bind hosts /etc/hosts && exec "$@"' sh "$SLIPWAY" build -t "$HOST/by-helper:1" --push app
@@ -433,6 +414,22 @@ pushes() { # NAME
 no_keys() {
     unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
     mkdir -p "$HOME/.aws"
+}
+
+# A profile that signs in with aws sso login, whose token lies in $SSO_TOKEN.
+sso_profile() {
+    no_keys
+    mkdir -p "$HOME/.aws/sso/cache"
+    cat >"$HOME/.aws/config" <<'END'
+[default]
+sso_session = team
+sso_account_id = 123456789012
+sso_role_name = Deploy
+[sso-session team]
+sso_start_url = https://example.awsapps.com/start
+sso_region = eu-west-1
+END
+    SSO_TOKEN=$HOME/.aws/sso/cache/$(printf team | sha1sum | cut -c1-40).json
 }
 
 @test "keys: of the container, by a whole URL with a token in a file" {
@@ -560,18 +557,8 @@ END
 }
 
 @test "keys: with the token that aws sso login keeps" {
-    no_keys
-    mkdir -p "$HOME/.aws/sso/cache"
-    cat >"$HOME/.aws/config" <<'END'
-[default]
-sso_session = team
-sso_account_id = 123456789012
-sso_role_name = Deploy
-[sso-session team]
-sso_start_url = https://example.awsapps.com/start
-sso_region = eu-west-1
-END
-    local file=$HOME/.aws/sso/cache/$(printf team | sha1sum | cut -c1-40).json
+    sso_profile
+    local file=$SSO_TOKEN
     echo '{"accessToken": "sso-token", "expiresAt": "2099-01-01T00:00:00Z"}' >"$file"
     pushes from-sso
     echo '{"accessToken": "sso-token", "expiresAt": "2020-01-01T00:00:00Z"}' >"$file"
@@ -581,18 +568,8 @@ END
 }
 
 @test "keys: a token of aws sso login that is over is renewed where its session can be, and kept" {
-    no_keys
-    mkdir -p "$HOME/.aws/sso/cache"
-    cat >"$HOME/.aws/config" <<'END'
-[default]
-sso_session = team
-sso_account_id = 123456789012
-sso_role_name = Deploy
-[sso-session team]
-sso_start_url = https://example.awsapps.com/start
-sso_region = eu-west-1
-END
-    local file=$HOME/.aws/sso/cache/$(printf team | sha1sum | cut -c1-40).json
+    sso_profile
+    local file=$SSO_TOKEN
     cat >"$file" <<'END'
 {"startUrl": "https://example.awsapps.com/start", "region": "eu-west-1", "accessToken": "old", "expiresAt": "2020-01-01T00:00:00Z",
  "clientId": "client", "clientSecret": "client-secret", "registrationExpiresAt": "2099-01-01T00:00:00Z", "refreshToken": "refresh-1"}

@@ -162,23 +162,7 @@ END
 }
 
 @test "a registry at [::1]: login, push, pull, FROM and the cache" {
-    cat >front.py <<'END'
-import socket, sys, threading
-listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
-print(listener.getsockname()[1], flush=True)
-def copy(source, sink):
-    try:
-        for data in iter(lambda: source.recv(65536), b""):
-            sink.sendall(data)
-        sink.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
-while True:
-    inner, outer = listener.accept()[0], socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-    for pair in ((inner, outer), (outer, inner)):
-        threading.Thread(target=copy, args=pair, daemon=True).start()
-END
-    python3 front.py "${PRIVATE_REGISTRY#*:}" >port 2>/dev/null 3>&- &
+    "$BATS_TEST_DIRNAME/tcp-front" ::1 0 "${PRIVATE_REGISTRY#*:}" >port 2>/dev/null 3>&- &
     local front=$! here status=0
     for _ in $(seq 50); do [ -s port ] || sleep 0.1; done
     [ -s port ] || skip "needs IPv6"
