@@ -76,7 +76,7 @@ struct http_outcome {
     bool connected;        /* a connection was established */
     bool refused_by_proxy; /* it will not open a tunnel */
     bool bad_range;        /* another part came than the one that was asked for */
-    bool refused_expect;   /* nothing came in answer to "Expect: 100-continue" */
+    bool refused_expect;   /* "Expect: 100-continue" was answered by 417, or by nothing */
     bool unanswered;       /* timed out when everything was sent */
     unsigned elapsed_ms;   /* from the beginning to the end */
     unsigned idle_ms;      /* since something last moved */

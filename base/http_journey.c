@@ -403,6 +403,12 @@ static int step(struct journey *j, struct http_response *response, bool *done_ou
         j->attempts--;
         return follow(j, response, err);
     }
+    if (response->status == 417 && j->outcome.refused_expect) {
+        /* RFC 9110, 10.1.1: the same without Expect. curl does so too, but not where the answer
+         * comes after the body was begun, or where the connection ends with it. */
+        count_trouble(j);
+        return 0;
+    }
     bool no_range = refuses_range(j, response->status);
     if (http_status_is_transient(response->status) || no_range ||
         refused_elsewhere(j, response->status)) {

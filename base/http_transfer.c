@@ -514,8 +514,9 @@ int http_transfer(struct http_session *session, const struct http_exchange *exch
     outcome->refused_by_proxy = connect_status >= 400 && connect_status < 500 &&
                                 !http_status_is_transient((int)connect_status);
     outcome->connected = connected_at > 0 || t.header_bytes > 0 || t.last_up > 0;
+    bool silent = t.sent == 0 && t.header_bytes == 0;
     outcome->refused_expect =
-        outcome->connected && expects(&t) && t.sent == 0 && t.header_bytes == 0;
+        outcome->connected && expects(&t) && (silent || response->status == 417);
     outcome->elapsed_ms = (unsigned)(now_ms() - t.started_at);
     outcome->idle_ms = (unsigned)(now_ms() - t.moved_at);
     outcome->moved = (uint64_t)t.last_up + (uint64_t)t.last_down;
