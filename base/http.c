@@ -103,7 +103,6 @@ int http_client_open(const struct http_options *options, struct http_client **ou
     client->retries = options->retries;
     client->retry_delay_ms = options->retry_delay_ms ? options->retry_delay_ms : DEFAULT_DELAY_MS;
     client->budget_ms = options->budget_ms ? options->budget_ms : DEFAULT_BUDGET_MS;
-    client->budget_given = options->budget_ms != 0;
     client->timeout_ms =
         client->budget_ms / 2 < DEFAULT_TIMEOUT_MS ? client->budget_ms / 2 + 1 : DEFAULT_TIMEOUT_MS;
     client->timeout_ms = options->timeout_ms ? options->timeout_ms : client->timeout_ms;

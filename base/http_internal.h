@@ -47,7 +47,6 @@ struct http_client {
     unsigned retry_delay_ms;
     unsigned timeout_ms;
     unsigned budget_ms;
-    bool budget_given; /* by the user, who may know why nobody listens yet */
     struct event_sink *events;
     const atomic_bool *stop; /* NULL: none */
     struct trust trust;

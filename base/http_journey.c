@@ -7,12 +7,11 @@
 
 enum {
     MAX_REDIRECTS = 10,
-    REAL_PROGRESS = 1024 * 1024,     /* a transfer that got so far was not in vain */
-    UNREACHED_BUDGET_MS = 20 * 1000, /* where no connection ever came about: a wrong port? */
-    UNKNOWN_BUDGET_MS = 8 * 1000,    /* where the name is not found: most often a wrong one */
-    TOLD_FROM_MS = 3000,             /* shorter waits are nobody's business */
-    SHORT_RETRIES = 3,               /* where an answer that claims to be whole is not */
-    ELSEWHERE_RETRIES = 3,           /* where another host refuses what it was redirected */
+    REAL_PROGRESS = 1024 * 1024,  /* a transfer that got so far was not in vain */
+    UNKNOWN_BUDGET_MS = 8 * 1000, /* where the name is not found: most often a wrong one */
+    TOLD_FROM_MS = 3000,          /* shorter waits are nobody's business */
+    SHORT_RETRIES = 3,            /* where an answer that claims to be whole is not */
+    ELSEWHERE_RETRIES = 3,        /* where another host refuses what it was redirected */
 };
 
 /* A request on its way: where it stands after redirects and retries. */
@@ -86,20 +85,16 @@ static void remember_host(struct journey *j)
 static unsigned budget_of(struct journey *j)
 {
     unsigned budget = j->client->budget_ms;
-    if (j->outcome.connected || j->client->retries > 0) {
-        return budget;
-    }
     bool unknown = j->outcome.curl == CURLE_COULDNT_RESOLVE_HOST ||
                    j->outcome.curl == CURLE_COULDNT_RESOLVE_PROXY;
-    if (j->client->budget_given && !unknown) {
+    if (!unknown || j->client->retries > 0) {
         return budget;
     }
-    unsigned limit = unknown ? UNKNOWN_BUDGET_MS : UNREACHED_BUDGET_MS;
     AUTO(mem_freep) char *key = host_key(j->url);
     pthread_mutex_lock(&j->client->lock);
     bool reached = strlist_has(&j->client->reached, key);
     pthread_mutex_unlock(&j->client->lock);
-    return reached || limit > budget ? budget : limit;
+    return reached || budget < UNKNOWN_BUDGET_MS ? budget : UNKNOWN_BUDGET_MS;
 }
 
 /* Keeps the accounts of an exchange that brought nothing. */

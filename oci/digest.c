@@ -7,8 +7,14 @@
 
 #include "base/memory.h"
 
+enum { GATHERED = 2048 };
+
 struct hasher {
     EVP_MD_CTX *ctx;
+    size_t len;
+    /* Keys are made of fields of a few bytes, and a call of OpenSSL's costs as much as hashing a
+     * hundred: short ones are gathered. */
+    uint8_t gathered[GATHERED];
 };
 
 static EVP_MD *sha256;
@@ -110,10 +116,30 @@ struct hasher *hasher_new(void)
     return h;
 }
 
-void hasher_add(struct hasher *h, const void *data, size_t len)
+static void update(struct hasher *h, const void *data, size_t len)
 {
     if (len && EVP_DigestUpdate(h->ctx, data, len) != 1) {
         abort();
+    }
+}
+
+static void flush(struct hasher *h)
+{
+    update(h, h->gathered, h->len);
+    h->len = 0;
+}
+
+void hasher_add(struct hasher *h, const void *data, size_t len)
+{
+    if (len > GATHERED - h->len) {
+        flush(h);
+    }
+    if (len > GATHERED / 4) {
+        flush(h);
+        update(h, data, len);
+    } else if (len) {
+        memcpy(h->gathered + h->len, data, len);
+        h->len += len;
     }
 }
 
@@ -137,6 +163,7 @@ void hasher_add_text(struct hasher *h, const char *text)
 void hasher_finish(struct hasher *h, struct digest *out)
 {
     unsigned len = 0;
+    flush(h);
     if (EVP_DigestFinal_ex(h->ctx, out->bytes, &len) != 1 || len != DIGEST_BYTES) {
         abort();
     }

@@ -469,7 +469,7 @@ END
 ip link set lo up && ip address add 169.254.170.2/32 dev lo || exit 99
 python3 server.py 2>asked & pid=$!
 sleep 1
-http_proxy=http://127.0.0.1:9 "$1" pull "$2"
+http_proxy=http://127.0.0.1:9 "$1" pull --retry 1 "$2"
 status=$?
 kill $pid
 exit $status

@@ -92,7 +92,7 @@ commands=${commands% }
     mkdir config
     run ./docker --debug --config "$PWD/config" -l debug --log-level=info images
     succeeded
-    run ./docker --config config login --username me --password-stdin 127.0.0.1:1 <<<word
+    SLIPWAY_RETRY=1 run ./docker --config config login --username me --password-stdin 127.0.0.1:1 <<<word
     failed_with 4
     run ./docker --config
     failed_with 2
