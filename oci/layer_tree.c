@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/ahead.h"
 #include "base/cancel.h"
 #include "base/file.h"
 #include "base/limits.h"
@@ -68,7 +69,8 @@ static int open_inflated(struct store *store, const struct layer *layer, struct 
         inflate_reader_stream(blob, &inflated, err) != 0) {
         return -1;
     }
-    *out = hashing_reader(inflated, hasher);
+    /* Inflating takes longer than hashing and reading the tar, and needs not wait for them. */
+    *out = hashing_reader(reader_ahead(inflated), hasher);
     return 0;
 }
 
