@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "base/pool.h"
+#include "base/thread.h"
 
 enum { BLOCKS = 4, BLOCK_BYTES = 256 * 1024 };
 

@@ -59,12 +59,13 @@ int file_open_no_links(int rootfd, const char *path, int flags, mode_t mode, int
                         RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, fd_out, err);
 }
 
+enum { READ_CHUNK = 64 * 1024 };
+
 int file_read_fd(int fd, const char *name, size_t max, struct buf *out, struct error *err)
 {
-    enum { CHUNK = 64 * 1024 };
     for (;;) {
-        char *to = buf_reserve(out, CHUNK);
-        ssize_t got = read(fd, to, CHUNK);
+        char *to = buf_reserve(out, READ_CHUNK);
+        ssize_t got = read(fd, to, READ_CHUNK);
         if (got < 0 && errno == EINTR) {
             continue;
         }
@@ -93,6 +94,10 @@ int file_read(int dirfd, const char *path, size_t max, struct buf *out, bool *fo
     }
     if (fd < 0) {
         return error_errno(err, ERR_STORE, "open '%s'", path);
+    }
+    struct stat st;
+    if (fstat(fd, &st) == 0 && st.st_size > 0 && (uint64_t)st.st_size <= max) {
+        buf_reserve(out, (size_t)st.st_size + READ_CHUNK); /* the end is only seen by reading on */
     }
     if (file_read_fd(fd, path, max, out, err) != 0) {
         return -1;

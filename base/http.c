@@ -7,12 +7,13 @@
 
 #include "base/http_internal.h"
 #include "base/memory.h"
-#include "base/pool.h"
+#include "base/thread.h"
 
 enum {
     DEFAULT_DELAY_MS = 500,
     DEFAULT_TIMEOUT_MS = 30 * 1000,
     DEFAULT_BUDGET_MS = 5 * 60 * 1000,
+    SPARE_THREADS = 10,
 };
 
 static void share_lock(CURL *easy, curl_lock_data data, curl_lock_access access, void *ctx)
@@ -81,6 +82,9 @@ static struct {
 void http_prepare(void)
 {
     if (!loader.running) {
+        /* For whoever wants to work meanwhile: stages, pools, the display. */
+        unsigned count = cpu_count() + 4;
+        thread_spare(count < SPARE_THREADS ? count : SPARE_THREADS);
         loader.running = thread_try_start(&loader.thread, load_library, NULL);
     }
 }

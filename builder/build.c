@@ -7,6 +7,7 @@
 
 #include "base/cancel.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "builder/build_internal.h"
 #include "builder/context_use.h"
 #include "builder/finish.h"

@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/truth.h"
+#include "builder/context_part.h"
 #include "git/source.h"
 #include "oci/folder.h"
 #include "oci/tar_read.h"
@@ -218,42 +219,6 @@ static enum folder_verdict judge(void *ctx, const char *path, bool is_dir)
     return is_dir && !ignore_prunes(ignore, path) ? FOLDER_ENTER : FOLDER_DROP;
 }
 
-/* Marks the folders above PATH in KEEP, which has a place for each entry of TREE. */
-static void keep_parents(const struct tree *tree, const char *path, bool *keep)
-{
-    AUTO(mem_freep) char *at = path_parent(path);
-    while (at[0]) {
-        size_t index = tree_lower_bound(tree, at);
-        if (index >= tree_len(tree) || keep[index] || strcmp(tree_at(tree, index)->path, at) != 0) {
-            return;
-        }
-        keep[index] = true;
-        char *up = path_parent(at);
-        free(at);
-        at = up;
-    }
-}
-
-/* WHOLE without what IGNORE excludes; an excluded folder stays where something below it stays. */
-static struct tree *filtered(struct tree *whole, const struct ignore *ignore)
-{
-    AUTO(tree_builder_freep) struct tree_builder *b = tree_builder_new();
-    AUTO(mem_freep) bool *keep = mem_calloc(tree_len(whole) + 1, sizeof *keep);
-    for (size_t i = 0; i < tree_len(whole); i++) {
-        const struct entry *entry = tree_at(whole, i);
-        if (!ignore_excludes(ignore, entry->path, entry->type == ENTRY_DIR, NULL)) {
-            keep[i] = true;
-            keep_parents(whole, entry->path, keep);
-        }
-    }
-    for (size_t i = 0; i < tree_len(whole); i++) {
-        if (keep[i]) {
-            tree_builder_add(b, tree_at(whole, i));
-        }
-    }
-    return tree_builder_finish(MEM_STEAL(b));
-}
-
 static int scan_folder(struct context *c, struct tree **out, struct error *err)
 {
     struct folder_filter filter = {.judge = judge, .ctx = c->ignore};
@@ -297,7 +262,7 @@ static int make_tree(struct context *c, struct error *err)
     if (c->folder) {
         return scan_folder(c, &c->tree, err);
     }
-    c->tree = c->ignore ? filtered(c->whole, c->ignore) : tree_ref(c->whole);
+    c->tree = c->ignore ? context_without_ignored(c->whole, c->ignore) : tree_ref(c->whole);
     return 0;
 }
 
@@ -406,29 +371,6 @@ static int open_source(struct context *c, const struct build_request *request, c
     return open_file(c, value, err);
 }
 
-/* The entries of WHOLE below folder PART, which exists. */
-static struct tree *subtree(struct tree *whole, const char *part)
-{
-    AUTO(tree_builder_freep) struct tree_builder *b = tree_builder_new();
-    size_t first = 0;
-    size_t end = 0;
-    size_t skip = strlen(part) + 1;
-    tree_below(whole, part, &first, &end);
-    for (; first < end; first++) {
-        struct entry entry = *tree_at(whole, first);
-        /* A link to a file outside of the part is that file. */
-        if (entry.type == ENTRY_HARDLINK && strncmp(entry.link, part, skip - 1) == 0 &&
-            entry.link[skip - 1] == '/') {
-            entry.link += skip;
-        } else if (entry.type == ENTRY_HARDLINK && entry.target) {
-            entry = *entry.target;
-        }
-        entry.path = tree_at(whole, first)->path + skip;
-        tree_builder_add(b, &entry);
-    }
-    return tree_builder_finish(MEM_STEAL(b));
-}
-
 static int take_part(struct context *c, const struct context *shared, const char *part,
                      struct error *err)
 {
@@ -447,7 +389,7 @@ static int take_part(struct context *c, const struct context *shared, const char
     } else {
         const struct entry *entry = tree_find(shared->whole, part);
         if (entry && entry->type == ENTRY_DIR) {
-            c->whole = subtree(shared->whole, part);
+            c->whole = context_part(shared->whole, part);
             return 0;
         }
     }
@@ -542,6 +484,11 @@ void context_save(struct context *context)
         /* The digests are known to the entries that were used: those of the filtered tree. */
         git_source_save_digests(&context->git, context->tree, context->store);
     }
+}
+
+bool context_is_folder(const struct context *context)
+{
+    return context->folder != NULL;
 }
 
 const char *context_name(const struct context *context)

@@ -49,6 +49,9 @@ const char *context_dockerfile_name(const struct context *context);
 /* The text of the Dockerfile. Borrowed. */
 const struct buf *context_dockerfile(const struct context *context);
 
+/* Whether it is a folder of this machine, whose files only looking at them can tell about. */
+bool context_is_folder(const struct context *context);
+
 /* What the context is called where it may be written down: never with credentials. Borrowed. */
 const char *context_name(const struct context *context);
 

@@ -1,11 +1,11 @@
-/* What a stage copies is hashed while its base comes. */
+/* What a stage copies is looked at and hashed while its base is asked for, and comes. */
 #include "builder/hash_ahead.h"
 
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/path.h"
-#include "base/pool.h"
+#include "base/thread.h"
 #include "builder/context_use.h"
 #include "oci/folder.h"
 #include "oci/tree_index.h"
@@ -63,34 +63,63 @@ static void *hash_thread(void *arg)
     return NULL;
 }
 
+/* Whether a COPY or ADD in front of the first RUN takes something out of the context. */
+static bool copies_at_once(const struct stage *stage)
+{
+    const struct instruction *items = stage->build->df->items;
+    size_t i = stage->plan->first;
+    while (i < stage->plan->end && items[i].type != INSTRUCTION_RUN &&
+           !context_use_is_one(&items[i])) {
+        i++;
+    }
+    return i < stage->plan->end && items[i].type != INSTRUCTION_RUN;
+}
+
 /* Whether a WORKDIR comes first, which has to look at a base that nobody has read yet. */
 static bool waits_for_base(const struct stage *stage)
 {
-    const struct build *build = stage->build;
+    const struct instruction *items = stage->build->df->items;
     size_t i = stage->plan->first;
-    while (i < stage->plan->end && build->df->items[i].type != INSTRUCTION_WORKDIR &&
-           build->df->items[i].type != INSTRUCTION_COPY &&
-           build->df->items[i].type != INSTRUCTION_ADD &&
-           build->df->items[i].type != INSTRUCTION_RUN) {
+    while (i < stage->plan->end && items[i].type != INSTRUCTION_WORKDIR &&
+           items[i].type != INSTRUCTION_COPY && items[i].type != INSTRUCTION_ADD &&
+           items[i].type != INSTRUCTION_RUN) {
         i++;
     }
-    if (i == stage->plan->end || build->df->items[i].type != INSTRUCTION_WORKDIR) {
+    if (i == stage->plan->end || items[i].type != INSTRUCTION_WORKDIR) {
         return false;
     }
     for (size_t j = 0; j < stage->stack.len; j++) {
-        if (!tree_index_is_there(build->store, &stage->stack.layers[j].diff_id)) {
+        if (!tree_index_is_there(stage->build->store, &stage->stack.layers[j].diff_id)) {
             return true;
         }
     }
     return false;
 }
 
-void hash_ahead_start(struct stage *stage)
+static void start(struct stage *stage)
 {
-    if (!stage->build->dry && stage->build->context && waits_for_base(stage)) {
-        stage->hashing = true;
-        context_use_begin(stage->build);
-        thread_start(&stage->hash_thread, hash_thread, stage);
+    stage->hashing = true;
+    context_use_begin(stage->build);
+    thread_start(&stage->hash_thread, hash_thread, stage);
+}
+
+void hash_ahead_of_base(struct stage *stage)
+{
+    const struct build *build = stage->build;
+    /* A commit's files need no hashing where their tree's id is known. A stage that another one
+     * comes before has time. */
+    if (!build->dry && build->context && context_is_folder(build->context) &&
+        stage->plan->parent < 0 && copies_at_once(stage)) {
+        start(stage);
+    }
+}
+
+void hash_ahead_of_workdir(struct stage *stage)
+{
+    const struct build *build = stage->build;
+    if (!build->dry && build->context && !stage->hashing && copies_at_once(stage) &&
+        waits_for_base(stage)) {
+        start(stage);
     }
 }
 

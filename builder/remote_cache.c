@@ -9,7 +9,7 @@
 
 #include "base/limits.h"
 #include "base/memory.h"
-#include "base/pool.h"
+#include "base/thread.h"
 #include "builder/remote_cache_internal.h"
 #include "builder/remote_entry.h"
 #include "registry/entry.h"

@@ -5,7 +5,7 @@
 
 #include "base/cancel.h"
 #include "base/memory.h"
-#include "base/pool.h"
+#include "base/thread.h"
 #include "builder/remote_cache_internal.h"
 #include "builder/remote_entry.h"
 #include "registry/entry.h"

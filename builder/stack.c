@@ -8,7 +8,7 @@
 
 #include "base/memory.h"
 #include "base/path.h"
-#include "base/pool.h"
+#include "base/thread.h"
 #include "oci/incoming.h"
 
 void stack_init(struct stack *stack, struct store *store, struct registry *registry)

@@ -350,10 +350,11 @@ static int run_all(struct stage *stage, struct error *err)
 {
     const struct dockerfile *df = stage->build->df;
     stage->steps = count_steps(stage);
+    hash_ahead_of_base(stage);
     if (start_from(stage, err) != 0) {
         return -1;
     }
-    hash_ahead_start(stage);
+    hash_ahead_of_workdir(stage);
     if (run_triggers(stage, err) != 0) {
         return -1;
     }

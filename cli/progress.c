@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "base/pool.h"
+#include "base/thread.h"
 
 int progress_parse(const char *text, enum progress_mode *out, struct error *err)
 {

@@ -200,6 +200,7 @@ int session_open(const struct session_options *options, struct session *out, str
     s.events = progress_sink(s.progress);
     if (!options->offline) {
         http_prepare();
+        s.prepared = true;
     }
     if (store_open(NULL, &s.store, err) != 0 || store_hold(s.store, err) != 0) {
         return -1;
@@ -236,5 +237,7 @@ void session_close(struct session *session)
     store_freep(&session->store);
     progress_freep(&session->progress);
     session->events = NULL;
-    http_prepare_end();
+    if (session->prepared) {
+        http_prepare_end();
+    }
 }

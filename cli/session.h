@@ -39,6 +39,7 @@ struct session {
     struct registry *registry;
     struct progress *progress;
     struct event_sink *events; /* of `progress` */
+    bool prepared;             /* http_prepare() was called */
 };
 
 /* Opens all three; opens no socket. */

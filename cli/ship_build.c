@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "base/pool.h"
+#include "base/thread.h"
 #include "cli/build_command.h"
 #include "cli/names.h"
 #include "cli/ship.h"

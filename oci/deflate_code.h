@@ -58,6 +58,8 @@ unsigned deflate_code_symbol(const struct deflate_code *code, uint64_t bits, uns
 
 /* Bits that follow the code of a length or distance (3.2.5). */
 unsigned deflate_litlen_extra(unsigned symbol);
+
+/* The same for a distance's. */
 unsigned deflate_distance_extra(unsigned symbol);
 
 /* How long the codes of a block are. */

@@ -1,10 +1,10 @@
 /*
- * Scanning a folder. This thread reads the folders, asks the filter and makes the entries; what
- * each entry's stat says is looked up in batches by a pool (folder_stat.c), a round at a time.
+ * Scanning a folder. This thread reads the folders in the order of their paths, asks the filter and
+ * makes the entries; what each entry's stat says is looked up in batches by a pool (folder_stat.c)
+ * meanwhile, a ring of them at a time.
  */
 #include "oci/folder.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -23,7 +23,7 @@
 #include "base/memory.h"
 #include "oci/folder_internal.h"
 
-enum { ROUND_BATCHES = 64 };
+enum { BATCHES = 32 };
 
 /* A folder found and not yet read, or read. */
 struct found_dir {
@@ -41,6 +41,13 @@ struct inode_path {
     char *path;
 };
 
+/* A folder whose names are being gone through. */
+struct level {
+    size_t dir;
+    struct folder_listing listing;
+    size_t at;
+};
+
 struct scan {
     struct folder_source *source;
     const struct folder_options *options;
@@ -51,27 +58,30 @@ struct scan {
     struct inode_path *inodes; /* a hash table, sized to a power of two */
     size_t inodes_len;
     size_t inodes_cap;
-    struct buf path;     /* of the entry at hand, relative */
-    struct buf absolute; /* the same, absolute: for xattrs */
+    struct buf path;      /* of the entry at hand, relative */
+    struct buf absolute;  /* the same, absolute: for xattrs */
+    struct level *levels; /* the folder at hand and those above it */
+    size_t levels_len;
+    size_t levels_cap;
     struct pool *pool;
-    struct pool_group group;
-    struct stat_batch *batches[ROUND_BATCHES]; /* of this round; the last one is being filled */
+    struct pool_group groups[BATCHES];   /* the batch that the pool has: one task or none */
+    struct stat_batch *batches[BATCHES]; /* a ring; the last one is being filled */
+    size_t first;
     size_t batches_len;
 };
 
-static void pool_wait_for_all(struct scan *scan)
-{
-    if (scan->pool) {
-        pool_wait(scan->pool, &scan->group);
-    }
-}
-
 static void scan_release(struct scan *scan)
 {
-    pool_wait_for_all(scan);
-    for (size_t i = 0; i < scan->batches_len; i++) {
+    for (size_t i = 0; scan->pool && i < BATCHES; i++) {
+        pool_wait(scan->pool, &scan->groups[i]);
+    }
+    for (size_t i = 0; i < BATCHES; i++) {
         stat_batch_freep(&scan->batches[i]);
     }
+    for (size_t i = 0; i < scan->levels_len; i++) {
+        folder_listing_release(&scan->levels[i].listing);
+    }
+    free(scan->levels);
     pool_free(scan->pool);
     for (size_t i = 0; i < scan->dirs_len; i++) {
         free(scan->dirs[i].path);
@@ -87,11 +97,6 @@ static void scan_release(struct scan *scan)
     if (scan->source) {
         content_unref(&scan->source->base);
     }
-}
-
-static int fault(const struct scan *scan, const char *what, const char *path, struct error *err)
-{
-    return error_errno(err, ERR_USAGE, "%s '%s/%s'", what, scan->source->path, path);
 }
 
 static struct inode_path *inode_slot(struct inode_path *table, size_t cap, const struct stat *st)
@@ -342,58 +347,61 @@ static int add_item(struct scan *scan, const struct stat_batch *batch, const str
     return add_with_xattrs(scan, &entry, item->has_xattrs, err);
 }
 
+static size_t ring_at(const struct scan *scan, size_t index)
+{
+    return (scan->first + index) % BATCHES;
+}
+
 /* Hands the last batch to the pool. */
 static void submit_batch(struct scan *scan)
 {
+    size_t at = ring_at(scan, scan->batches_len - 1);
     if (!scan->pool) {
         scan->pool = pool_new(0);
     }
-    pool_submit(scan->pool, &scan->group, stat_batch_run, scan->batches[scan->batches_len - 1]);
+    pool_submit(scan->pool, &scan->groups[at], stat_batch_run, scan->batches[at]);
 }
 
-/* Ends a round: makes the entries of all its batches. */
-static int finish_round(struct scan *scan, struct error *err)
+/* Makes the entries of the oldest batch, once it is looked up. */
+static int take_batch(struct scan *scan, struct error *err)
 {
-    if (scan->batches_len == 0) {
-        return 0;
+    size_t at = scan->first;
+    struct stat_batch *batch = scan->batches[at];
+    if (batch->len < STAT_BATCH_SIZE) {
+        /* Not handed over. A small folder needs no thread at all. */
+        stat_batch_run(batch);
+    } else {
+        pool_wait(scan->pool, &scan->groups[at]);
     }
-    if (scan->batches[scan->batches_len - 1]->len < STAT_BATCH_SIZE) {
-        /* Not handed over yet. A small folder needs no thread at all. */
-        stat_batch_run(scan->batches[scan->batches_len - 1]);
+    if (batch->err.code != ERR_NONE) {
+        *err = batch->err;
+        return -1;
     }
-    pool_wait_for_all(scan);
-    for (size_t i = 0; i < scan->batches_len; i++) {
-        const struct stat_batch *batch = scan->batches[i];
-        if (batch->err.code != ERR_NONE) {
-            *err = batch->err;
+    for (size_t k = 0; k < batch->len; k++) {
+        if (add_item(scan, batch, &batch->items[k], err) != 0) {
             return -1;
         }
-        for (size_t k = 0; k < batch->len; k++) {
-            if (add_item(scan, batch, &batch->items[k], err) != 0) {
-                return -1;
-            }
-        }
     }
-    for (size_t i = 0; i < scan->batches_len; i++) {
-        stat_batch_freep(&scan->batches[i]);
-    }
-    scan->batches_len = 0;
+    stat_batch_freep(&scan->batches[at]);
+    scan->first = ring_at(scan, 1);
+    scan->batches_len--;
     return 0;
 }
 
-/* A free item in the round's last batch. */
-static int next_item(struct scan *scan, struct stat_batch **batch_out, struct error *err)
+/* The last batch, with room for an item. */
+static int last_batch(struct scan *scan, struct stat_batch **batch_out, struct error *err)
 {
-    struct stat_batch *last = scan->batches_len ? scan->batches[scan->batches_len - 1] : NULL;
+    struct stat_batch *last =
+        scan->batches_len ? scan->batches[ring_at(scan, scan->batches_len - 1)] : NULL;
     if (last && last->len < STAT_BATCH_SIZE) {
         *batch_out = last;
         return 0;
     }
-    if (scan->batches_len == ROUND_BATCHES && finish_round(scan, err) != 0) {
+    if (scan->batches_len == BATCHES && take_batch(scan, err) != 0) {
         return -1;
     }
-    *batch_out = stat_batch_new(scan->source, scan->options->no_xattrs);
-    scan->batches[scan->batches_len++] = *batch_out;
+    *batch_out = stat_batch_new(scan->source, scan->options->store, scan->options->no_xattrs);
+    scan->batches[ring_at(scan, scan->batches_len++)] = *batch_out;
     return 0;
 }
 
@@ -409,99 +417,73 @@ static size_t add_found_dir(struct scan *scan, size_t parent)
     return scan->dirs_len++;
 }
 
-static int queue_item(struct scan *scan, size_t dir, const char *name, bool is_dir,
-                      enum folder_verdict verdict, struct error *err)
+/* What the name FOUND of the folder DIR is, is to be looked up. */
+static int queue_item(struct scan *scan, size_t dir, const char *name, struct folder_name *found,
+                      struct error *err)
 {
     struct stat_batch *batch = NULL;
-    if (next_item(scan, &batch, err) != 0) {
+    if (last_batch(scan, &batch, err) != 0) {
         return -1;
     }
+    if (found->is_dir) {
+        set_path(scan, scan->dirs[dir].path, name);
+        found->dir = add_found_dir(scan, dir);
+    }
     batch->items[batch->len] = (struct stat_item){.dir = dir,
-                                                  .child = is_dir ? add_found_dir(scan, dir) : 0,
+                                                  .child = found->dir,
                                                   .dir_path = scan->dirs[dir].path,
                                                   .name = batch->names.len,
-                                                  .verdict = verdict,
-                                                  .is_dir = is_dir};
-    buf_append(&batch->names, name, strlen(name) + 1);
+                                                  .verdict = found->verdict,
+                                                  .is_dir = found->is_dir};
+    buf_append(&batch->names, name, found->len + 1);
     if (++batch->len == STAT_BATCH_SIZE) {
         submit_batch(scan);
     }
     return 0;
 }
 
-static enum folder_verdict judge(const struct scan *scan, bool is_dir)
+/* Goes down into the folder DIR. */
+static int enter_dir(struct scan *scan, size_t dir, struct error *err)
 {
-    const struct folder_filter *filter = scan->options->filter;
-    if (!filter || !filter->judge) {
-        return FOLDER_KEEP;
+    if (cancel_requested()) {
+        return cancel_error(err);
     }
-    enum folder_verdict verdict = filter->judge(filter->ctx, scan->path.data, is_dir);
-    return verdict == FOLDER_ENTER && !is_dir ? FOLDER_DROP : verdict;
+    if (scan->levels_len == scan->levels_cap) {
+        scan->levels_cap = scan->levels_cap ? scan->levels_cap * 2 : 16;
+        scan->levels = mem_realloc(scan->levels, scan->levels_cap, sizeof *scan->levels);
+    }
+    struct level *level = &scan->levels[scan->levels_len++];
+    *level = (struct level){.dir = dir};
+    return folder_listing_read(scan->source, scan->options->filter, scan->dirs[dir].path,
+                               &level->listing, err);
 }
 
-/* One name that readdir() gave. What is excluded costs no stat. */
-static int visit(struct scan *scan, size_t dir, int dirfd, const struct dirent *e,
-                 struct error *err)
+/* Goes through all entries in the order of their paths: a tree needs no sorting then. */
+static int walk(struct scan *scan, struct error *err)
 {
-    set_path(scan, scan->dirs[dir].path, e->d_name);
-    if (scan->path.len > LIMIT_PATH_BYTES) {
-        return error_set(err, ERR_USAGE, "a path in '%s' is longer than %zu bytes: %.200s...",
-                         scan->source->path, LIMIT_PATH_BYTES, scan->path.data);
+    if (enter_dir(scan, 0, err) != 0) {
+        return -1;
     }
-    bool is_dir = e->d_type == DT_DIR;
-    if (e->d_type == DT_UNKNOWN) { /* a file system that does not tell */
-        struct stat st;
-        if (fstatat(dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-            return errno == ENOENT ? 0 : fault(scan, "stat", scan->path.data, err);
-        }
-        is_dir = S_ISDIR(st.st_mode);
-    }
-    enum folder_verdict verdict = judge(scan, is_dir);
-    return verdict == FOLDER_DROP ? 0 : queue_item(scan, dir, e->d_name, is_dir, verdict, err);
-}
-
-static void dir_closep(DIR **dir)
-{
-    if (*dir) {
-        closedir(*dir);
-    }
-}
-
-/* Folders are opened from the root, one at a time: holding one descriptor for each level would let
- * a deep folder use them all up. */
-static int read_dir(struct scan *scan, size_t index, struct error *err)
-{
-    const char *path = scan->dirs[index].path;
-    AUTO(fd_closep) int fd = -1;
-    if (file_open_no_links(scan->source->fd, path, O_RDONLY | O_DIRECTORY, 0, &fd, err) != 0) {
-        if (err->sys_errno == ENOENT && index > 0) {
-            error_clear(err); /* deleted since its name was read */
-            return 0;
-        }
-        err->code = ERR_USAGE;
-        return error_wrap(err, "'%s'", scan->source->path);
-    }
-    AUTO(dir_closep) DIR *dir = fdopendir(fd);
-    if (!dir) {
-        return fault(scan, "list", path, err);
-    }
-    int dir_fd = fd_steal(&fd);
-    for (;;) {
-        errno = 0;
-        const struct dirent *e = readdir(dir);
-        if (!e && errno != 0) {
-            return fault(scan, "list", scan->dirs[index].path, err);
-        }
-        if (!e) {
-            return 0;
-        }
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) {
+    while (scan->levels_len > 0) {
+        struct level *level = &scan->levels[scan->levels_len - 1];
+        if (level->at == level->listing.places_len) {
+            folder_listing_release(&level->listing);
+            scan->levels_len--;
             continue;
         }
-        if (visit(scan, index, dir_fd, e, err) != 0) {
+        const struct folder_place *place = &level->listing.places[level->at++];
+        struct folder_name *name = &level->listing.names[place->index];
+        if (place->below ? enter_dir(scan, name->dir, err) != 0
+                         : queue_item(scan, level->dir, place->text, name, err) != 0) {
             return -1;
         }
     }
+    while (scan->batches_len > 0) {
+        if (take_batch(scan, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 /* Whether the file system gives its files this machine's own time. */
@@ -553,21 +535,10 @@ int folder_tree(const char *path, const struct folder_options *options, struct t
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     scan.source->scanned_ns = now.tv_sec * (int64_t)1000000000 + now.tv_nsec;
-    if (scan.options->store) {
-        folder_cache_load(scan.source, scan.options->store);
-    }
     scan.builder = tree_builder_new();
     scan.dirs = mem_calloc(scan.dirs_cap, sizeof *scan.dirs);
     scan.dirs[scan.dirs_len++] = (struct found_dir){.path = mem_strdup("")};
-    for (size_t i = 0; i < scan.dirs_len; i++) {
-        if (cancel_requested()) {
-            return cancel_error(err);
-        }
-        if (read_dir(&scan, i, err) != 0) {
-            return -1;
-        }
-    }
-    if (finish_round(&scan, err) != 0) {
+    if (walk(&scan, err) != 0) {
         return -1;
     }
     folder_cache_drop(scan.source);

@@ -104,7 +104,8 @@ void folder_cache_drop(struct folder_source *source)
     source->cache_len = 0;
 }
 
-void folder_cache_load(struct folder_source *source, struct store *store)
+/* The lock is held. */
+static void load(struct folder_source *source, struct store *store)
 {
     bool found = false;
     struct error ignored = {0};
@@ -116,6 +117,15 @@ void folder_cache_load(struct folder_source *source, struct store *store)
         parse_cache(source);
         fill_slots(source);
     }
+}
+
+void folder_cache_load(struct folder_source *source, struct store *store)
+{
+    pthread_mutex_lock(&source->lock);
+    if (!source->cache_read) {
+        load(source, store);
+    }
+    pthread_mutex_unlock(&source->lock);
 }
 
 bool folder_cache_find(const struct folder_source *source, const char *path,
@@ -158,7 +168,7 @@ bool folder_known_digest(struct folder_source *source, struct store *store, uint
 {
     pthread_mutex_lock(&source->lock);
     if (!source->cache_read) {
-        folder_cache_load(source, store);
+        load(source, store);
     }
     struct folder_file *file = &source->files[handle];
     bool known = file->hashed || look_up(source, file);

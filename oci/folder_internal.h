@@ -63,7 +63,7 @@ struct folder_source *folder_source_new(int fd, char *path);
 uint64_t folder_source_add(struct folder_source *source, const char *path, const struct stat *st,
                            const struct cached_file *known, bool may_have_xattrs);
 
-/* Reads the cache, before other threads use SOURCE. */
+/* Reads the cache, if nobody did. Any thread. */
 void folder_cache_load(struct folder_source *source, struct store *store);
 
 /* Forgets what was read, where everything that may be looked up was. */
@@ -91,6 +91,39 @@ bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b);
 int folder_open_file(struct folder_source *source, uint64_t handle, int *fd_out,
                      struct stat *st_out, struct error *err);
 
+/* A name that readdir() gave, and the filter kept. */
+struct folder_name {
+    size_t text; /* offset into the listing's */
+    size_t len;
+    enum folder_verdict verdict;
+    bool is_dir;
+    size_t dir; /* the scan's number of it, for the scan */
+};
+
+/* What comes next in a folder: an entry, or what lies below it. */
+struct folder_place {
+    const char *text; /* the name */
+    size_t len;
+    size_t index; /* of the folder_name */
+    bool below;
+};
+
+/* The names of a folder, in the order in which they and what lies below them come in a tree. */
+struct folder_listing {
+    struct buf texts;
+    struct folder_name *names;
+    size_t names_len;
+    size_t names_cap;
+    struct folder_place *places;
+    size_t places_len;
+};
+
+/* Reads the folder PATH of SOURCE; what FILTER (may be NULL) drops is not in it. One that is gone
+ * is empty, unless it is the first. OUT is zeroed, and to be released in any case. ERR_USAGE. */
+int folder_listing_read(const struct folder_source *source, const struct folder_filter *filter,
+                        const char *path, struct folder_listing *out, struct error *err);
+void folder_listing_release(struct folder_listing *listing);
+
 /* An entry that readdir() gave, and what its stat says. */
 struct stat_item {
     size_t dir;           /* the scan's number of the folder it lies in */
@@ -114,6 +147,7 @@ enum { STAT_BATCH_SIZE = 256 };
 /* Items that are looked at in one go, on any thread. */
 struct stat_batch {
     struct folder_source *source; /* borrowed */
+    struct store *store;          /* borrowed; NULL: without the stat cache */
     bool no_xattrs;               /* do not ask for any */
     struct buf names;
     struct stat_item items[STAT_BATCH_SIZE];
@@ -121,7 +155,8 @@ struct stat_batch {
     struct error err; /* set where it failed; the items from there on are not filled */
 };
 
-struct stat_batch *stat_batch_new(struct folder_source *source, bool no_xattrs);
+struct stat_batch *stat_batch_new(struct folder_source *source, struct store *store,
+                                  bool no_xattrs);
 void stat_batch_freep(struct stat_batch **batch);
 const char *stat_item_name(const struct stat_batch *batch, const struct stat_item *item);
 

@@ -22,10 +22,11 @@ struct stat_run {
     bool has_no_xattrs;
 };
 
-struct stat_batch *stat_batch_new(struct folder_source *source, bool no_xattrs)
+struct stat_batch *stat_batch_new(struct folder_source *source, struct store *store, bool no_xattrs)
 {
     struct stat_batch *batch = mem_calloc(1, sizeof *batch);
     batch->source = source;
+    batch->store = store;
     batch->no_xattrs = no_xattrs;
     return batch;
 }
@@ -160,6 +161,9 @@ void stat_batch_run(void *arg)
 {
     struct stat_batch *batch = arg;
     struct stat_run run = {.batch = batch, .dir = -1};
+    if (batch->store) {
+        folder_cache_load(batch->source, batch->store);
+    }
     for (size_t i = 0; i < batch->len; i++) {
         if (stat_one(&run, &batch->items[i], &batch->err) != 0) {
             break;

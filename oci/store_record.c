@@ -187,7 +187,15 @@ int store_record_get(struct store *store, const char *kind, const char *name, st
     }
     found =
         found && record.name_len == strlen(name) && memcmp(record.name, name, record.name_len) == 0;
-    if (found && !buf_try_append(out, record.value, record.value_len)) {
+    if (found && out->len == 0 && (out->max == 0 || record.value_len <= out->max)) {
+        /* Large ones are not copied into memory that is new to the process. */
+        memmove(bytes.data, record.value, record.value_len + 1);
+        bytes.len = record.value_len;
+        bytes.max = out->max;
+        struct buf empty = *out;
+        *out = bytes;
+        bytes = empty;
+    } else if (found && !buf_try_append(out, record.value, record.value_len)) {
         return error_set(err, ERR_STORE, "record %s/%.100s is larger than %zu bytes", kind, name,
                          out->max);
     }

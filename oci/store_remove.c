@@ -4,8 +4,8 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "base/pool.h"
 #include "base/strlist.h"
+#include "base/thread.h"
 #include "oci/store_internal.h"
 
 struct store_remover {

@@ -5,7 +5,7 @@
 
 #include "base/limits.h"
 #include "base/memory.h"
-#include "base/pool.h"
+#include "base/thread.h"
 #include "registry/registry_internal.h"
 
 enum {

@@ -6,7 +6,7 @@
 #include "base/cancel.h"
 #include "base/limits.h"
 #include "base/memory.h"
-#include "base/pool.h"
+#include "base/thread.h"
 #include "registry/registry_internal.h"
 
 enum {

@@ -13,7 +13,7 @@
 #include "base/http.h"
 #include "base/json.h"
 #include "base/limits.h"
-#include "base/pool.h"
+#include "base/thread.h"
 #include "tests/base/misbehaving.h"
 
 static struct misbehaving server;

@@ -21,6 +21,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "oci/deflate_tail.h"
 #include "oci/deflate_walk.h"
 #include "oci/folder.h"

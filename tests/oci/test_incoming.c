@@ -13,7 +13,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "base/pool.h"
+#include "base/thread.h"
 #include "oci/incoming.h"
 
 #define OK(CALL)                                                                                   \

@@ -3,7 +3,7 @@
 #include <time.h>
 
 #include "base/http.h"
-#include "base/pool.h"
+#include "base/thread.h"
 #include "tests/base/misbehaving.h"
 #include "tests/registry/peer.h"
 
