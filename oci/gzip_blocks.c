@@ -6,8 +6,11 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "oci/compressible.h"
 #include "oci/deflate_tail.h"
 #include "oci/deflate_walk.h"
+
+enum { STORED_MAX = 65535, STORED_HEAD = 5 };
 
 uint32_t gzip_crc(const void *data, size_t len)
 {
@@ -42,10 +45,29 @@ static void make_joinable(struct buf *out, size_t start, uint64_t last, uint64_t
     buf_append(out, empty + header_fits, sizeof empty - header_fits);
 }
 
+/* RFC 1951, 3.2.4. The pieces begin at a byte. */
+static void store(const uint8_t *raw, size_t len, struct buf *out)
+{
+    buf_reserve(out, len + (len / STORED_MAX + 1) * STORED_HEAD);
+    while (len > 0) {
+        uint16_t part = (uint16_t)(len < STORED_MAX ? len : STORED_MAX);
+        uint8_t head[STORED_HEAD] = {0, (uint8_t)part, (uint8_t)(part >> 8), (uint8_t)~part,
+                                     (uint8_t)(~part >> 8)};
+        buf_append(out, head, sizeof head);
+        buf_append(out, raw, part);
+        raw += part;
+        len -= part;
+    }
+}
+
 int gzip_block(struct libdeflate_compressor *compressor, const void *raw, size_t len,
                struct buf *out, struct error *err)
 {
     assert(len > 0);
+    if (!is_compressible(compressor, raw, len)) {
+        store(raw, len, out);
+        return 0;
+    }
     size_t bound = libdeflate_deflate_compress_bound(compressor, len);
     size_t start = out->len;
     char *to = buf_reserve(out, bound + 5);

@@ -7,8 +7,8 @@
  *     gzip_tail(&check, out);
  *
  * A block's bytes depend only on its raw bytes and the level, never on its place: it ends at a byte
- * with an empty stored block, so that blocks follow each other as they are. It must be one member
- * since readers exist that stop after the first.
+ * with an empty stored block, so that blocks follow each other as they are. What does not become
+ * smaller is stored. It must be one member since readers exist that stop after the first.
  */
 #ifndef SLIPWAY_OCI_GZIP_BLOCKS_H
 #define SLIPWAY_OCI_GZIP_BLOCKS_H
