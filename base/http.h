@@ -87,6 +87,13 @@ struct http_trouble {
     const atomic_bool *stop; /* ends a wait with ERR_CANCELLED; NULL: none */
 };
 
+/* A file that grows while it is sent. */
+struct http_growth {
+    /* Waits until the file has more than HAVE bytes, and returns how many; *ENDED_OUT: it has all
+     * it will have. May return 0 to give the request up: ERR_CANCELLED. */
+    uint64_t (*wait)(struct http_growth *growth, uint64_t have, bool *ended_out);
+};
+
 /* All pointers are borrowed for the call. */
 struct http_request {
     const char *method; /* NULL: GET */
@@ -102,7 +109,8 @@ struct http_request {
     bool body_is_file;
     uint64_t body_offset;
     uint64_t body_size;
-    struct http_sink *sink; /* NULL: the body goes into the response */
+    struct http_growth *body_growth; /* body_is_file: nobody knows the size yet (RFC 9112, 7.1) */
+    struct http_sink *sink;          /* NULL: the body goes into the response */
     uint64_t sink_size; /* bytes that the sink is to get, 0: unknown; an answer that ends before is
                            a broken one */
     size_t max_body; /* most bytes of a 2xx body in the response (0: LIMIT_JSON_BYTES); a longer one

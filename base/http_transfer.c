@@ -36,7 +36,8 @@ struct transfer {
     bool abandoned;    /* the rest of an error's body does not matter */
     bool body_started; /* the sink was told where this body begins */
     uint64_t sent;     /* position in the request's body */
-    uint64_t body_len;
+    uint64_t body_len; /* of one that grows: UINT64_MAX until its end is known */
+    uint64_t grown;    /* what is there of it */
     int64_t started_at;
     int64_t moved_at; /* when something last moved */
     size_t moving;    /* bytes since then */
@@ -205,11 +206,31 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx)
     return len;
 }
 
+/* Waits for more of a body that grows. */
+static int await_growth(struct transfer *t)
+{
+    struct http_growth *growth = t->exchange->request->body_growth;
+    bool ended = false;
+    uint64_t grown = growth->wait(growth, t->sent, &ended);
+    if (grown < t->sent || (grown == t->sent && !ended)) {
+        t->outcome->local_failure = true;
+        return error_set(t->err, ERR_CANCELLED, "what was being sent is not wanted any more");
+    }
+    t->grown = grown;
+    t->body_len = ended ? grown : t->body_len;
+    note_move(t); /* the other side did not make us wait */
+    return 0;
+}
+
 static size_t on_read(char *out, size_t size, size_t count, void *ctx)
 {
     struct transfer *t = ctx;
     const struct http_request *request = t->exchange->request;
-    uint64_t left = t->body_len - t->sent;
+    bool short_of = request->body_growth && t->sent == t->grown && t->sent < t->body_len;
+    if (short_of && await_growth(t) != 0) {
+        return CURL_READFUNC_ABORT;
+    }
+    uint64_t left = (request->body_growth ? t->grown : t->body_len) - t->sent;
     size_t want = size * count < left ? size * count : (size_t)left;
     if (want == 0) {
         return 0;
@@ -316,7 +337,8 @@ static bool is_withheld(const struct http_exchange *x, const char *header)
 /* Whether the body waits for the server's word. */
 static bool expects(const struct transfer *t)
 {
-    return t->body_len > EXPECT_FROM && !t->exchange->no_expect;
+    return t->body_len > EXPECT_FROM && !t->exchange->no_expect &&
+           !t->exchange->request->body_growth;
 }
 
 static struct curl_slist *make_headers(const struct transfer *t)
@@ -350,9 +372,12 @@ static void set_method(CURL *easy, struct transfer *t)
 {
     const struct http_exchange *x = t->exchange;
     if (has_body(x)) {
-        t->body_len = x->request->body_is_file ? x->request->body_size : x->request->body_len;
+        bool grows = x->request->body_growth != NULL;
+        t->body_len = grows                      ? UINT64_MAX
+                      : x->request->body_is_file ? x->request->body_size
+                                                 : x->request->body_len;
         curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
-        curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)t->body_len);
+        curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, grows ? -1 : (curl_off_t)t->body_len);
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, x->method);
     } else if (strcmp(x->method, "HEAD") == 0) {
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);

@@ -66,6 +66,42 @@ static void push_layers(struct stage *stage, bool is_new)
     }
 }
 
+/* A layer that goes up while it is written. */
+struct going_up {
+    struct push_ahead *ahead;
+    struct digest digest; /* where is_done */
+    bool is_done;
+};
+
+static void layer_grown(void *ctx, int fd, const struct digest *like)
+{
+    push_ahead_grown(((struct going_up *)ctx)->ahead, fd, like);
+}
+
+static void layer_done(void *ctx, const struct digest *digest)
+{
+    struct going_up *up = ctx;
+    up->digest = *digest;
+    up->is_done = true;
+}
+
+static int write_layer(struct stage *stage, struct tree *diff, struct layer *out, struct error *err)
+{
+    struct build *build = stage->build;
+    struct layer_options options = build->request->layer;
+    struct going_up up = {0};
+    const struct layer_follower follower = {layer_grown, layer_done, &up};
+    if (build->push && stage->on_target) {
+        up.ahead = push_ahead_begin(build->push);
+        options.follower = &follower;
+    }
+    int r = layer_write(build->store, build->pool, diff, &options, out, err);
+    if (up.ahead) {
+        push_ahead_end(up.ahead, r == 0 && up.is_done ? &up.digest : NULL);
+    }
+    return r;
+}
+
 static int make(struct stage *stage, const struct step *step, uint64_t number,
                 struct step_result *result, struct tree **diff_out, struct error *err)
 {
@@ -78,8 +114,7 @@ static int make(struct stage *stage, const struct step *step, uint64_t number,
     }
     result->empty = !diff || tree_len(diff) == 0;
     if (r == 0 && !result->empty) {
-        r = layer_write(build->store, build->pool, diff, &build->request->layer, &result->layer,
-                        err);
+        r = write_layer(stage, diff, &result->layer, err);
     }
     bool lasts = true;
     if (r == 0 && !result->empty && step->keep) {

@@ -38,10 +38,21 @@ int64_t layer_time_of(const struct digest *content);
 int64_t layer_entry_time(const struct entry *entry, enum timestamps timestamps,
                          const struct digest *content);
 
+/* Who wants to know of a layer's blob while it is written; called from the thread that calls
+ * layer_write(). */
+struct layer_follower {
+    /* More was written to FD, borrowed. LIKE: a blob that it has blocks of; NULL: none so far. */
+    void (*grown)(void *ctx, int fd, const struct digest *like);
+    /* What was written is the blob DIGEST. Not called where it is not kept. */
+    void (*done)(void *ctx, const struct digest *digest);
+    void *ctx;
+};
+
 struct layer_options {
     enum compression compression;
     int level; /* 0: the default of the method (gzip 1 of libdeflate, zstd 3) */
     enum timestamps timestamps;
+    const struct layer_follower *follower; /* NULL: nobody */
 };
 
 /* Writes DIFF. When its diff id turns out to be known in this compression and level, the blob that

@@ -41,7 +41,9 @@ struct layer_reuse {
     size_t rows_len;
     struct blob blobs[TABLES_MAX];
     size_t blobs_len;
-    struct buf table; /* of the layer that is written */
+    bool has_like;
+    struct digest like; /* the blob of the first block found */
+    struct buf table;   /* of the layer that is written */
 };
 
 struct layer_reuse *layer_reuse_new(struct store *store, const struct layer_codec *codec)
@@ -178,9 +180,24 @@ static int find_row(struct layer_reuse *r, const struct digest *raw, size_t raw_
         }
         fd = blob->fd;
         *out = *row;
+        if (fd >= 0 && !r->has_like) {
+            r->like = blob->digest;
+            r->has_like = true;
+        }
     }
     pthread_mutex_unlock(&r->lock);
     return fd;
+}
+
+bool layer_reuse_like(struct layer_reuse *reuse, struct digest *out)
+{
+    pthread_mutex_lock(&reuse->lock);
+    bool has = reuse->has_like;
+    if (has) {
+        *out = reuse->like;
+    }
+    pthread_mutex_unlock(&reuse->lock);
+    return has;
 }
 
 bool layer_reuse_find(struct layer_reuse *reuse, const struct digest *raw, size_t raw_len,

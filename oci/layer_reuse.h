@@ -27,6 +27,9 @@ void layer_reuse_freep(struct layer_reuse **reuse);
 bool layer_reuse_find(struct layer_reuse *reuse, const struct digest *raw, size_t raw_len,
                       struct buf *out);
 
+/* The blob that the first block found lies in; false where none was found yet. Any thread. */
+bool layer_reuse_like(struct layer_reuse *reuse, struct digest *out);
+
 /* Notes a block of the layer that is written: LEN compressed bytes at OFFSET of its blob. */
 void layer_reuse_note(struct layer_reuse *reuse, const struct digest *raw, size_t raw_len,
                       uint64_t offset, const void *packed, size_t len);

@@ -47,9 +47,11 @@ struct layer_write {
     struct writer *out;
     struct hasher *hasher; /* of the tar */
     struct gzip_check check;
-    uint64_t written;                /* bytes of the blob */
-    struct tree_index_writer *index; /* NULL: not wanted */
-    struct layer_reuse *reuse;       /* NULL: not wanted */
+    uint64_t written;                      /* bytes of the blob */
+    struct tree_index_writer *index;       /* NULL: not wanted */
+    struct layer_reuse *reuse;             /* NULL: not wanted */
+    const struct layer_follower *follower; /* NULL: nobody */
+    int fd;                                /* of the blob, for that */
 };
 
 static void layer_write_init(struct layer_write *job, struct pool *pool, struct tree *diff,
@@ -148,6 +150,15 @@ static int index_block(struct layer_write *job, const struct layer_block *block,
     return 0;
 }
 
+static void tell_follower(const struct layer_write *job)
+{
+    struct digest like;
+    if (job->follower) {
+        bool alike = job->reuse && layer_reuse_like(job->reuse, &like);
+        job->follower->grown(job->follower->ctx, job->fd, alike ? &like : NULL);
+    }
+}
+
 /* Waits for the oldest block and takes it. */
 static int take_slot(struct layer_write *job, struct error *err)
 {
@@ -172,7 +183,11 @@ static int take_slot(struct layer_write *job, struct error *err)
                          bytes->len);
     }
     job->written += bytes->len;
-    return writer_write(job->out, bytes->data, bytes->len, err);
+    if (writer_write(job->out, bytes->data, bytes->len, err) != 0) {
+        return -1;
+    }
+    tell_follower(job);
+    return 0;
 }
 
 /* A free slot, empty; takes the oldest block if there is none. */
@@ -349,6 +364,9 @@ static int finish(struct layer_write *job, struct store *store, struct blob_writ
     if (!known && layer_reuse_save(job->reuse, &layer.blob.digest, err) != 0) {
         return -1;
     }
+    if (!known && job->follower) {
+        job->follower->done(job->follower->ctx, &layer.blob.digest);
+    }
     if (tree_index_writer_commit(job->index, &layer.diff_id, err) != 0 ||
         (!known && save_record(store, name, &layer.blob, err) != 0)) {
         return -1;
@@ -367,6 +385,8 @@ int layer_write(struct store *store, struct pool *pool, struct tree *diff,
     AUTO(layer_write_release) struct layer_write job;
     layer_write_init(&job, pool, diff, options, blob_writer_stream(blob));
     job.reuse = layer_reuse_new(store, job.codec);
+    job.follower = options->follower;
+    job.fd = blob_writer_fd(blob);
     if (tree_index_writer_open(store, tree_len(diff), &job.index, err) != 0 ||
         write_all(&job, err) != 0) {
         return -1;

@@ -108,6 +108,8 @@ struct writer *blob_writer_stream(struct blob_writer *w);
 /* What is written is to become DIGEST: those who expect it read along (oci/incoming.h). To be
  * called before the first byte. */
 void blob_writer_expected(struct blob_writer *w, const struct digest *digest);
+/* The file that it is written to, borrowed: what it has was written, in order. */
+int blob_writer_fd(const struct blob_writer *w);
 /* Bytes so far. */
 uint64_t blob_writer_size(const struct blob_writer *w);
 /* Drops what was written and begins again (a download that starts over). */

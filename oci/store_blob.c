@@ -252,6 +252,11 @@ void blob_writer_expected(struct blob_writer *w, const struct digest *digest)
     w->incoming = incoming_write(w->store, digest, w->fd);
 }
 
+int blob_writer_fd(const struct blob_writer *w)
+{
+    return w->fd;
+}
+
 uint64_t blob_writer_size(const struct blob_writer *w)
 {
     return w->size;

@@ -46,6 +46,7 @@ struct push {
     struct error err; /* the first failure */
     atomic_bool stop;
     _Atomic uint64_t bytes_sent;
+    struct push_aheads aheads;
 };
 
 int push_open(struct registry *registry, const struct reference *to, struct push **out,
@@ -62,6 +63,7 @@ int push_open(struct registry *registry, const struct reference *to, struct push
     push->name = place_name(&push->place);
     pthread_mutex_init(&push->lock, NULL);
     pthread_cond_init(&push->changed, NULL);
+    push_aheads_init(&push->aheads, registry, &push->place, &push->stop, &push->bytes_sent);
     *out = push;
     return 0;
 }
@@ -90,6 +92,8 @@ static void run_job(struct push *push, struct job *job)
     push->waiting--;
     push->running++;
     pthread_mutex_unlock(&push->lock);
+    AUTO(mem_freep) char *ahead = push_aheads_take(&push->aheads, &job->blob.digest);
+    upload.ahead = ahead;
     int rc = upload_blob(&upload, &err);
     pthread_mutex_lock(&push->lock);
     push->running--;
@@ -134,6 +138,11 @@ static bool is_presumed(const struct push *push, const struct digest *digest)
     struct error ignored = {0};
     return store_origin_list(push->registry->store, digest, &origins, &ignored) == 0 &&
            strlist_has(&origins, push->name);
+}
+
+struct push_ahead *push_ahead_begin(struct push *push)
+{
+    return push_aheads_add(&push->aheads);
 }
 
 void push_add_blob(struct push *push, const struct descriptor *blob)
@@ -470,6 +479,7 @@ void push_freep(struct push **pointer)
     for (size_t i = 0; i < push->threads_len; i++) {
         pthread_join(push->threads[i], NULL);
     }
+    push_aheads_release(&push->aheads);
     while (push->jobs) {
         struct job *next = push->jobs->next;
         free(push->jobs);

@@ -383,7 +383,7 @@ int registry_call(struct registry *registry, struct endpoint *endpoint,
         if (!again && (!denied || !here)) {
             return 0;
         }
-        bool taken = request->body_is_file && request->body_size > 0;
+        bool taken = request->body_is_file && (request->body_size > 0 || request->body_growth);
         if (!again) {
             refuse(endpoint, request, response, err);
         } else if (taken) {

@@ -96,6 +96,22 @@ int push_open(struct registry *registry, const struct reference *to, struct push
  * from its origin first. Returns at once; the same digest twice is fine. */
 void push_add_blob(struct push *push, const struct descriptor *blob);
 
+/* A blob on its way before it is whole. */
+struct push_ahead;
+
+/* Where a large blob is being written that the registry hardly has, sending begins meanwhile: push
+ * it with push_add_blob() as always, and only the rest is sent. It hardly has it where the
+ * repository is new, or where it has another version that this store made of it. Whatever goes
+ * wrong with that costs nothing but what was sent. Ends with PUSH. */
+struct push_ahead *push_ahead_begin(struct push *push);
+
+/* More of it was written to FD, borrowed for the call; LIKE: a blob that it shares content with,
+ * NULL: none so far. */
+void push_ahead_grown(struct push_ahead *ahead, int fd, const struct digest *like);
+
+/* All of it was written. DIGEST: what it is; NULL: it will not be pushed. */
+void push_ahead_end(struct push_ahead *ahead, const struct digest *digest);
+
 /* Waits for all blobs, then puts the manifest bytes (in the store) under its digest and under each
  * of TAGS (NULL-terminated list; may be empty). Before a tag is put it is looked up: the same
  * digest there already is done; a registry that refuses because the tag is immutable and holds

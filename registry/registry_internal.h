@@ -152,8 +152,31 @@ struct upload {
     _Atomic uint64_t *moved; /* raised with every sign of progress; NULL: none */
     bool quiet;              /* tell nobody */
     bool unseen;             /* what a HEAD says of it turned out to be wrong: no HEAD, no mount */
+    const char *ahead; /* a session that has the whole blob already (push_ahead.c); NULL: none */
 };
 int upload_blob(const struct upload *upload, struct error *err);
+
+/* ---- push_ahead.c ---- */
+
+/* All of a push. Zero-initialised but for the first three. */
+struct push_aheads {
+    struct registry *registry;
+    const struct place *place;
+    const atomic_bool *stop;
+    _Atomic uint64_t *bytes_sent; /* in vain; who takes a session counts its bytes */
+    pthread_mutex_t lock;
+    struct push_ahead *first;
+};
+void push_aheads_init(struct push_aheads *aheads, struct registry *registry,
+                      const struct place *place, const atomic_bool *stop,
+                      _Atomic uint64_t *bytes_sent);
+/* A new one, which ends with AHEADS. */
+struct push_ahead *push_aheads_add(struct push_aheads *aheads);
+/* Stops and frees them. */
+void push_aheads_release(struct push_aheads *aheads);
+/* The session that has all of blob DIGEST: the caller's; NULL: there is none. Waits for one that is
+ * about to have it. */
+char *push_aheads_take(struct push_aheads *aheads, const struct digest *digest);
 
 /* An upload in progress: what upload.c and upload_send.c share. */
 struct upload_session {
@@ -174,6 +197,9 @@ struct upload_session {
     struct http_trouble trouble; /* of all requests for this blob */
     struct http_response last;   /* answer to the request that failed */
 };
+
+/* Frees what S holds; an open session stays open. Cleanup for AUTO(). */
+void upload_session_release(struct upload_session *s);
 
 /* Tells how it goes, if anybody is to know. */
 void upload_tell(const struct upload *u, enum event_status status, uint64_t current);
@@ -197,6 +223,9 @@ void upload_drop(struct upload_session *s);
 /* Where an answer says that the session goes on. */
 int upload_take_location(struct upload_session *s, const struct http_response *response,
                          struct error *err);
+
+/* Reads an answer's Range, "0-N" or "bytes=0-N", as N + 1 bytes. TEXT may be NULL. */
+bool upload_parse_range(const char *text, uint64_t *len_out);
 
 /* Sends the blob from the store until the registry has it or will not have it: what broke goes on
  * where the registry says it is, or in a new session; no byte is sent twice into one session. */

@@ -14,7 +14,7 @@ enum {
     ECR_OPEN_RETRIES = 4, /* it hangs up where the repository is missing */
 };
 
-static void session_release(struct upload_session *s)
+void upload_session_release(struct upload_session *s)
 {
     strlist_release(&s->scopes);
     free(s->location);
@@ -263,6 +263,17 @@ void upload_tell(const struct upload *u, enum event_status status, uint64_t curr
     }
 }
 
+/* What was sent ahead was sent in vain. */
+static void drop_ahead(struct upload_session *s)
+{
+    if (s->u->ahead) {
+        upload_drop(s);
+        s->location = mem_strdup(s->u->ahead);
+        upload_drop(s);
+        atomic_fetch_add(s->u->bytes_sent, s->u->blob->size);
+    }
+}
+
 static int bring(struct upload_session *s, enum event_status *status_out, struct error *err)
 {
     bool done = false;
@@ -271,6 +282,7 @@ static int bring(struct upload_session *s, enum event_status *status_out, struct
     }
     if (done) {
         *status_out = STATUS_EXISTS;
+        drop_ahead(s);
         return 0;
     }
     if (!s->u->unseen && mount(s, &done, err) != 0) {
@@ -278,7 +290,13 @@ static int bring(struct upload_session *s, enum event_status *status_out, struct
     }
     if (done) {
         *status_out = STATUS_MOUNTED;
+        drop_ahead(s);
         return 0;
+    }
+    if (s->u->ahead) {
+        upload_drop(s);
+        s->location = mem_strdup(s->u->ahead);
+        s->offset = s->u->blob->size;
     }
     /* A layer of a base image that was never needed here. */
     if (registry_fetch_blob(s->u->registry, s->u->blob, NULL, err) != 0) {
@@ -291,7 +309,7 @@ static int bring(struct upload_session *s, enum event_status *status_out, struct
 
 int upload_blob(const struct upload *u, struct error *err)
 {
-    AUTO(session_release)
+    AUTO(upload_session_release)
     struct upload_session s = {
         .u = u, .chunk_size = UPLOAD_CHUNK_BYTES, .trouble = {.stop = u->stop}};
     AUTO(mem_freep) char *name = place_name(u->place);

@@ -84,8 +84,7 @@ static int commit(struct upload_session *s, int fd, struct error *err)
     return 0;
 }
 
-/* "0-N" or "bytes=0-N" to N + 1. */
-static bool parse_range(const char *text, uint64_t *len_out)
+bool upload_parse_range(const char *text, uint64_t *len_out)
 {
     if (!text) {
         return false;
@@ -117,7 +116,7 @@ static int ask_offset(struct upload_session *s, bool untouched, bool *known_out,
         }
         return 0;
     }
-    bool said = parse_range(http_header(&response, "Range"), &len);
+    bool said = upload_parse_range(http_header(&response, "Range"), &len);
     bool none = len < 2 && s->offset == 0 && untouched;
     if (response.status != 204 || !(said || none) || (len < 2 && !none) || len > s->u->blob->size) {
         return 0;
@@ -173,7 +172,7 @@ static int patch_chunk(struct upload_session *s, int fd, uint64_t len, struct er
     s->offset = end;
     /* Less (or more) than was sent: not believed until it is said twice; and not at all where the
      * answer is 201, with which ECR (and who follows it) sends the first part's Range for ever. */
-    if (response.status == 202 && parse_range(http_header(&response, "Range"), &said) &&
+    if (response.status == 202 && upload_parse_range(http_header(&response, "Range"), &said) &&
         said != end && ask_offset(s, false, &known, err) != 0) {
         return -1;
     }

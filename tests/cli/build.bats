@@ -114,6 +114,38 @@ END
     equal "$(manifest_digest "$REGISTRY/twice:1")" "$(manifest_digest "$REGISTRY/twice:2")"
 }
 
+@test "build: a large layer goes up while it is written, but not where the registry may have it" {
+    local other=$BATS_TEST_TMPDIR/other third=$BATS_TEST_TMPDIR/third
+    context app <<'END'
+FROM scratch
+COPY big /
+END
+    python3 -c 'import random, sys; sys.stdout.write(random.Random(7).randbytes(8000000).hex())' >app/big
+    mark_requests
+    run slipway build --compression-level=9 -t "$REGISTRY/ahead:1" --push app
+    succeeded
+    equal "$(requests '"PATCH /v2/ahead/')" 1
+    # Somebody else with the same files sends nothing.
+    mark_requests
+    SLIPWAY_HOME=$other run slipway build --compression-level=9 -t "$REGISTRY/ahead:2" --push app
+    succeeded
+    equal "$(requests '"(PATCH|POST|PUT) /v2/ahead/blobs/')" 0
+    # And with others, asks first: who knows what this repository has.
+    echo other >>app/big
+    mark_requests
+    SLIPWAY_HOME=$third run slipway build --compression-level=9 -t "$REGISTRY/ahead:3" --push app
+    succeeded
+    equal "$(requests '"PATCH /v2/ahead/')" 0
+    # Who sent the version before makes a new one, which nobody has.
+    echo mine >>app/big
+    mark_requests
+    run slipway build --compression-level=9 -t "$REGISTRY/ahead:4" --push app
+    succeeded
+    equal "$(requests '"PATCH /v2/ahead/')" 1
+    unpack "$REGISTRY/ahead:4" image
+    cmp app/big image/rootfs/big
+}
+
 @test "build: a COPY that needs no content of the base moves none of its layers" {
     context root <<'END'
 FROM conformance/busybox:1

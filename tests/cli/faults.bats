@@ -72,3 +72,7 @@ group() { # GROUP
 @test "faults: a cache that fails in whatever way costs a warning" {
     group cache
 }
+
+@test "faults: layers that go up while they are written go up again, whatever breaks" {
+    group ahead
+}
