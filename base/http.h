@@ -151,6 +151,9 @@ const char *http_header(const struct http_response *response, const char *name);
 const char *http_header_next(const struct http_response *response, const char *name,
                              const char *previous);
 
+/* Whether RESPONSE's body came in a coding (Content-Encoding). */
+bool http_is_coded(const struct http_response *response);
+
 /* Sends REQUEST and waits for the answer. Fails only where there is none after all retries, where
  * it passes a limit, where the sink fails (its error is passed on) or where we are to stop
  * (ERR_CANCELLED); a status of 400 or more is an answer. RESPONSE is zero-initialised by the caller
@@ -200,6 +203,10 @@ int http_resolve_url(const char *base, const char *target, char **out, struct er
 
 /* Whether two URLs have the same scheme, host and port. */
 bool http_same_origin(const char *a, const char *b);
+
+/* Whether HOST, behind which a port or a path may follow, is this machine: "localhost", 127.0.0.0/8
+ * or "[::1]". */
+bool http_is_loopback(const char *host);
 
 /* TEXT percent-encoded as part of a query or path: all but letters, digits and "-._~" (KEEP:
  * further characters to leave alone). Appended to OUT. */

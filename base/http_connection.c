@@ -9,11 +9,8 @@ static bool is_loopback_url(const char *url)
 {
     const char *host = strstr(url, "://");
     host = host ? host + 3 : url;
-    size_t authority = strcspn(host, "/?#");
-    const char *at = memrchr(host, '@', authority);
-    host = at ? at + 1 : host;
-    return (strncasecmp(host, "localhost", 9) == 0 && strchr(":/?#", host[9])) ||
-           strncmp(host, "127.", 4) == 0 || strncmp(host, "[::1]", 5) == 0;
+    const char *at = memrchr(host, '@', strcspn(host, "/?#"));
+    return http_is_loopback(at ? at + 1 : host);
 }
 
 /* Loopback is never asked through a proxy. curl reads http_proxy in lower case only, because a

@@ -112,9 +112,6 @@ int http_transfer(struct http_session *session, const struct http_exchange *exch
 /* How the connection for EXCHANGE comes about: proxies, certificates (http_connection.c). */
 void http_set_connection(CURL *easy, const struct http_exchange *exchange);
 
-/* Whether RESPONSE's body came in a coding (Content-Encoding). */
-bool http_is_coded(const struct http_response *response);
-
 /* Whether the answer's status is one that may be better next time. */
 bool http_status_is_transient(int status);
 

@@ -137,6 +137,14 @@ bool http_same_origin(const char *a, const char *b)
     return x && y && strcasecmp(x, y) == 0;
 }
 
+bool http_is_loopback(const char *host)
+{
+    size_t len = strcspn(host, ":/?#");
+    bool named = len == 9 && strncasecmp(host, "localhost", len) == 0;
+    bool v4 = strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == len;
+    return named || v4 || strncmp(host, "[::1]", 5) == 0;
+}
+
 void http_encode(const char *text, const char *keep, struct buf *out)
 {
     for (const char *p = text; *p; p++) {

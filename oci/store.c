@@ -86,7 +86,9 @@ int store_open(const char *path, struct store **out, struct error *err)
     }
     AUTO(store_freep) struct store *store = mem_calloc(1, sizeof *store);
     pthread_mutex_init(&store->lock, NULL);
+    pthread_mutex_init(&store->use_lock, NULL);
     store->fd = -1;
+    store->use_fd = -1;
     store->temp_lock = -1;
     store->path = mem_strdup(wanted);
     if (file_make_dirs(AT_FDCWD, wanted, STORE_DIR_MODE, err) != 0 ||
@@ -115,7 +117,9 @@ void store_freep(struct store **store)
         if (s->fd >= 0) {
             store_temp_remove(s);
         }
+        fd_closep(&s->use_fd);
         fd_closep(&s->fd);
+        pthread_mutex_destroy(&s->use_lock);
         pthread_mutex_destroy(&s->lock);
         free(s->path);
         free(s);

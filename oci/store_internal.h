@@ -24,6 +24,8 @@ struct store {
     /* Since when this process holds the store (the time of `temp_lock`); 0: it does not, and leaves
      * times alone. */
     _Atomic int64_t held_ns;
+    pthread_mutex_t use_lock; /* of this process's threads, besides the flock on: */
+    int use_fd;               /* STORE_USE_LOCK; -1: not opened yet */
 };
 
 /* The lock file that keeps touching and removing apart. */

@@ -38,20 +38,29 @@ int store_hold(struct store *store, struct error *err)
     return 0;
 }
 
-/* The lock in the way HOW (LOCK_SH, LOCK_EX); -1 where the store cannot be written. */
-static int take_use_lock(struct store *store, int how)
+/* Takes the lock in the way HOW (LOCK_SH, LOCK_EX), for as long as it takes to touch or remove a
+ * file; false where the store cannot be written. Its file stays open: a build touches hundreds. */
+static bool take_use_lock(struct store *store, int how)
 {
-    int fd =
-        openat(store->fd, USE_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, STORE_FILE_MODE);
-    int locked = fd >= 0 ? -1 : 0;
-    while (locked != 0) {
-        locked = flock(fd, how); /* never held for longer than it takes to remove a file */
-        if (locked != 0 && errno != EINTR) {
-            fd_closep(&fd);
-            return -1;
-        }
+    pthread_mutex_lock(&store->use_lock);
+    if (store->use_fd < 0) {
+        store->use_fd =
+            openat(store->fd, USE_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, STORE_FILE_MODE);
     }
-    return fd;
+    int locked = -1;
+    do {
+        locked = store->use_fd >= 0 ? flock(store->use_fd, how) : -1;
+    } while (store->use_fd >= 0 && locked != 0 && errno == EINTR);
+    if (locked != 0) {
+        pthread_mutex_unlock(&store->use_lock);
+    }
+    return locked == 0;
+}
+
+static void give_use_lock(struct store *store)
+{
+    flock(store->use_fd, LOCK_UN);
+    pthread_mutex_unlock(&store->use_lock);
 }
 
 bool store_used(struct store *store, const char *path, const struct stat *st)
@@ -60,9 +69,12 @@ bool store_used(struct store *store, const char *path, const struct stat *st)
     if (held == 0 || store_time_of(st) >= held) {
         return true;
     }
-    AUTO(fd_closep) int lock = take_use_lock(store, LOCK_SH);
-    return lock < 0 || utimensat(store->fd, path, NULL, AT_SYMLINK_NOFOLLOW) == 0 ||
-           errno != ENOENT;
+    if (!take_use_lock(store, LOCK_SH)) {
+        return true;
+    }
+    bool there = utimensat(store->fd, path, NULL, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+    give_use_lock(store);
+    return there;
 }
 
 bool store_touch(struct store *store, const char *path)
@@ -124,16 +136,12 @@ int store_unused_since(struct store *store, int64_t *since_out, unsigned *others
     return 0;
 }
 
-/* Under the lock: gone at once, or moved to TEMP (a folder). *REMOVED_OUT as for
+/* Gone at once, or moved to TEMP (a folder). The lock is held. *REMOVED_OUT as for
  * store_remove_unused(). */
-static int detach(struct store *store, const char *path, int64_t since, const char *temp,
-                  bool *removed_out, struct error *err)
+static int detach_locked(struct store *store, const char *path, int64_t since, const char *temp,
+                         bool *removed_out, struct error *err)
 {
-    AUTO(fd_closep) int lock = take_use_lock(store, LOCK_EX);
     struct stat st;
-    if (lock < 0) {
-        return error_errno(err, ERR_STORE, "lock '%s'", USE_LOCK);
-    }
     if (fstatat(store->fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0) {
         *removed_out = false;
         return errno == ENOENT ? 0 : error_errno(err, ERR_STORE, "stat '%s'", path);
@@ -145,6 +153,17 @@ static int detach(struct store *store, const char *path, int64_t since, const ch
     int result = S_ISDIR(st.st_mode) ? renameat(store->fd, path, store->fd, temp)
                                      : unlinkat(store->fd, path, 0);
     return result == 0 ? 0 : error_errno(err, ERR_STORE, "remove '%s'", path);
+}
+
+static int detach(struct store *store, const char *path, int64_t since, const char *temp,
+                  bool *removed_out, struct error *err)
+{
+    if (!take_use_lock(store, LOCK_EX)) {
+        return error_errno(err, ERR_STORE, "lock '%s'", USE_LOCK);
+    }
+    int rc = detach_locked(store, path, since, temp, removed_out, err);
+    give_use_lock(store);
+    return rc;
 }
 
 int store_remove_unused(struct store *store, const char *path, int64_t since, bool *removed_out,

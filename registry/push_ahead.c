@@ -87,9 +87,13 @@ static uint64_t wait_growth(struct http_growth *growth, uint64_t have, bool *end
     return size;
 }
 
-/* Whether the repository is not there yet, or holds nothing: then neither does it hold this. */
+/* Whether the repository is not there yet, or holds nothing: then neither does it hold this. On ECR
+ * who may push need not have the right to list. */
 static bool is_new_repository(struct upload_session *s)
 {
+    if (upload_is_ecr(s)) {
+        return false;
+    }
     AUTO(mem_freep) char *url = place_url(s->u->place, "tags", "list?n=1");
     AUTO(http_response_release) struct http_response response = {0};
     AUTO(json_freep) json_t *list = NULL;

@@ -189,15 +189,6 @@ void registry_freep(struct registry **pointer)
     free(registry);
 }
 
-/* Whether HOST (with a port perhaps) is this machine. */
-static bool is_loopback(const char *host)
-{
-    size_t len = strcspn(host, ":");
-    bool named = len == 9 && strncasecmp(host, "localhost", 9) == 0;
-    bool v4 = strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == len;
-    return named || v4 || strncmp(host, "[::1]", 5) == 0;
-}
-
 static bool has_certificate(const struct registry *registry, const char *host)
 {
     size_t name = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
@@ -222,7 +213,7 @@ static bool is_plain_http(const struct registry *registry, const char *host)
     }
     size_t len = strlen(host);
     bool https_port = len > 4 && strcmp(host + len - 4, ":443") == 0;
-    return is_loopback(host) && !https_port && !has_certificate(registry, host);
+    return http_is_loopback(host) && !https_port && !has_certificate(registry, host);
 }
 
 /* The URL that HOST is asked at; the caller's. */

@@ -108,9 +108,8 @@ static bool is_about(const struct http_response *response, const struct descript
     const char *type = http_header(response, "Content-Type");
     const char *length = http_header(response, "Content-Length");
     uint64_t size = length ? strtoull(length, NULL, 10) : 0;
-    bool coded = http_header(response, "Content-Encoding") != NULL;
     bool page = type && strcasestr(type, "text/html");
-    return !page && (size == 0 || size == blob->size || coded);
+    return !page && (size == 0 || size == blob->size || http_is_coded(response));
 }
 
 int upload_head(struct upload_session *s, bool *there_out, struct error *err)

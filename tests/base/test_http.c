@@ -431,6 +431,13 @@ static void test_http__locations_are_resolved(void **state)
     assert_false(http_same_origin("https://h/x", "http://h/x"));
     assert_false(http_same_origin("https://h/x", "https://h.evil/x"));
     assert_false(http_same_origin("https://h/x", "https://h:444/x"));
+    assert_true(http_is_loopback("localhost"));
+    assert_true(http_is_loopback("LOCALHOST:5000"));
+    assert_true(http_is_loopback("127.0.0.1:5000/v2/"));
+    assert_true(http_is_loopback("[::1]:5000"));
+    assert_false(http_is_loopback("localhost.evil"));
+    assert_false(http_is_loopback("127.0.0.1.evil"));
+    assert_false(http_is_loopback("[::2]"));
 }
 
 static void test_http__base64_goes_there_and_back(void **state)
