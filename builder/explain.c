@@ -9,7 +9,7 @@
 #include "base/memory.h"
 
 /* Raised with the form. */
-#define RECORD_KIND "inputs-2"
+#define RECORD_KIND "inputs-3"
 #define INPUTS_MAX (256 * MIB)
 
 enum { SHOWN = 3 };

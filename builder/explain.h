@@ -1,7 +1,7 @@
 /*
  * Why a step is not cached: the inputs that differ from the last time it was made.
  *
- * The inputs of the last time are a record of kind "inputs-2", by the step's place: context,
+ * The inputs of the last time are a record of kind "inputs-3", by the step's place: context,
  * Dockerfile, stage and number. Secrets are never inputs.
  */
 #ifndef SLIPWAY_BUILDER_EXPLAIN_H

@@ -64,6 +64,11 @@ void stack_release(struct stack *stack)
     *stack = (struct stack){0};
 }
 
+bool layer_is_unwritten(const struct layer *layer)
+{
+    return layer->blob.media_type[0] == '\0';
+}
+
 void stack_chain(const struct stack *stack, struct digest *out)
 {
     chain_id(stack->layers, stack->len, out);

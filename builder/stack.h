@@ -40,6 +40,9 @@ void stack_release(struct stack *stack);
 /* Adds LAYER; DIFF is its tree where it is at hand (a reference is taken), else NULL. */
 void stack_push(struct stack *stack, const struct layer *layer, struct tree *diff);
 
+/* Whether LAYER has no blob yet: then its tree is at hand, with all contents. */
+bool layer_is_unwritten(const struct layer *layer);
+
 /* The chain id of all layers: the identity of the root file system. */
 void stack_chain(const struct stack *stack, struct digest *out);
 

@@ -90,7 +90,8 @@ static int unpack_one(void *ctx, size_t index, struct error *err)
 {
     struct unpack_job *job = ctx;
     struct stack *stack = job->stack;
-    return unpack_is_there(stack->store, &stack->layers[index], job->style)
+    return unpack_is_there(stack->store, &stack->layers[index], job->style) ||
+                   layer_is_unwritten(&stack->layers[index])
                ? unpack_blob(job, index, err)
                : stack_use_layer(stack, index, unpack_blob, job, err);
 }

@@ -12,6 +12,7 @@
 #include "builder/missing.h"
 #include "builder/planning.h"
 #include "builder/sources.h"
+#include "builder/step_layer.h"
 #include "oci/config.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -376,7 +377,11 @@ void *stage_run(void *arg)
     struct stage *stage = arg;
     struct build *build = stage->build;
     struct error err = {0};
+    struct error also = {0};
     int r = run_all(stage, &err);
+    /* Also where a later step failed: what a long command made is there for the next time. */
+    int settled = step_layer_settle(stage, r == 0 ? &err : &also);
+    r = r == 0 ? settled : r;
     hash_ahead_wait(stage);
     if (r != 0) {
         build_fail(build, &err);

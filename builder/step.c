@@ -2,11 +2,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "builder/explain.h"
 #include "builder/planning.h"
 #include "builder/remote_cache.h"
 #include "builder/stage.h"
+#include "builder/step_internal.h"
+#include "builder/step_layer.h"
 #include "oci/config.h"
 
 struct step_key *stage_key(struct stage *stage, const char *what)
@@ -35,8 +38,8 @@ static void post_start(struct stage *stage, uint64_t number, const struct instru
     event_post(stage->build->events, &event);
 }
 
-static void post_end(struct stage *stage, uint64_t number, enum event_status status,
-                     const struct step_result *result)
+void step_post_end(struct stage *stage, uint64_t number, enum event_status status,
+                   const struct step_result *result)
 {
     AUTO(mem_freep) char *text = NULL;
     if (result && !result->empty) {
@@ -46,6 +49,14 @@ static void post_end(struct stage *stage, uint64_t number, enum event_status sta
     }
     struct event event = {.type = EVENT_STEP_END, .step = number, .status = status, .text = text};
     event_post(stage->build->events, &event);
+}
+
+/* One that is still being written comes later (step_layer.c). */
+static void push_layer(struct build *build, const struct layer *layer)
+{
+    if (!layer_is_unwritten(layer)) {
+        push_add_blob(build->push, &layer->blob);
+    }
 }
 
 /* Layers of the result go to the registry as they come, from the first new one on: until then the
@@ -59,51 +70,48 @@ static void push_layers(struct stage *stage, bool is_new)
     if (is_new && !build->pushing) {
         build->pushing = true;
         for (size_t i = 0; i < stage->stack.len; i++) {
-            push_add_blob(build->push, &stage->stack.layers[i].blob);
+            push_layer(build, &stage->stack.layers[i]);
         }
     } else if (build->pushing) {
-        push_add_blob(build->push, &stage->stack.layers[stage->stack.len - 1].blob);
+        push_layer(build, &stage->stack.layers[stage->stack.len - 1]);
     }
 }
 
-/* A layer that goes up while it is written. */
-struct going_up {
-    struct push_ahead *ahead;
-    struct digest digest; /* where is_done */
-    bool is_done;
+/* A difference at hand, and what is to be done with it. */
+struct made {
+    struct tree *diff; /* where its contents can still be read; else NULL */
+    bool later;        /* only its diff id is known so far */
 };
 
-static void layer_grown(void *ctx, int fd, const struct digest *like)
-{
-    push_ahead_grown(((struct going_up *)ctx)->ahead, fd, like);
-}
-
-static void layer_done(void *ctx, const struct digest *digest)
-{
-    struct going_up *up = ctx;
-    up->digest = *digest;
-    up->is_done = true;
-}
-
-static int write_layer(struct stage *stage, struct tree *diff, struct layer *out, struct error *err)
+/* DIFF as a layer, or, where that can wait, only its diff id. */
+static int make_layer(struct stage *stage, const struct step *step, struct tree *diff,
+                      struct step_result *result, struct made *made, struct error *err)
 {
     struct build *build = stage->build;
-    struct layer_options options = build->request->layer;
-    struct going_up up = {0};
-    const struct layer_follower follower = {layer_grown, layer_done, &up};
-    if (build->push && stage->on_target) {
-        up.ahead = push_ahead_begin(build->push);
-        options.follower = &follower;
+    struct layer *layer = &result->layer;
+    bool lasts = true;
+    bool large = step_layer_is_large(diff);
+    /* Large ones one at a time: each takes memory of its own. */
+    if (large && step_layer_settle(stage, err) != 0) {
+        return -1;
     }
-    int r = layer_write(build->store, build->pool, diff, &options, out, err);
-    if (up.ahead) {
-        push_ahead_end(up.ahead, r == 0 && up.is_done ? &up.digest : NULL);
+    made->later = large && step->keep && step_layer_may_wait(stage, step->in);
+    int r = made->later ? layer_diff_id(build->pool, diff, build->request->layer.timestamps,
+                                        &layer->diff_id, err)
+                        : step_layer_write(stage, diff, layer, err);
+    if (r == 0 && step->keep) {
+        r = step->keep(step->ctx, layer, &lasts, err);
     }
+    if (r == 0 && made->later && !lasts) {
+        made->later = false;
+        r = step_layer_write(stage, diff, layer, err);
+    }
+    made->diff = r == 0 && lasts ? tree_ref(diff) : NULL;
     return r;
 }
 
 static int make(struct stage *stage, const struct step *step, uint64_t number,
-                struct step_result *result, struct tree **diff_out, struct error *err)
+                struct step_result *result, struct made *made, struct error *err)
 {
     struct build *build = stage->build;
     AUTO(tree_unrefp) struct tree *diff = NULL;
@@ -114,16 +122,9 @@ static int make(struct stage *stage, const struct step *step, uint64_t number,
     }
     result->empty = !diff || tree_len(diff) == 0;
     if (r == 0 && !result->empty) {
-        r = write_layer(stage, diff, &result->layer, err);
-    }
-    bool lasts = true;
-    if (r == 0 && !result->empty && step->keep) {
-        r = step->keep(step->ctx, &result->layer, &lasts, err);
+        r = make_layer(stage, step, diff, result, made, err);
     }
     build_slot_give(build);
-    if (r == 0) {
-        *diff_out = lasts ? MEM_STEAL(diff) : NULL;
-    }
     return r;
 }
 
@@ -146,8 +147,8 @@ static char *why_made(const struct stage *stage, const struct step *step)
 }
 
 static int find_or_make(struct stage *stage, const struct step *step, const struct digest *key,
-                        uint64_t number, struct step_result *result, struct tree **diff_out,
-                        bool *cached_out, struct error *err)
+                        uint64_t number, struct step_result *result, struct made *made,
+                        int *lock_out, bool *cached_out, struct error *err)
 {
     struct store *store = stage->build->store;
     bool use = !stage->no_cache && !step->no_cache;
@@ -176,9 +177,12 @@ static int find_or_make(struct stage *stage, const struct step *step, const stru
         AUTO(mem_freep) char *why = why_made(stage, step);
         event_note(stage->build->events, "line %u is not cached: %s", step->in->line, why);
     }
-    if (make(stage, step, number, result, diff_out, err) != 0 ||
-        step_cache_put(store, key, result, err) != 0) {
+    if (make(stage, step, number, result, made, err) != 0 ||
+        (!made->later && step_cache_put(store, key, result, err) != 0)) {
         return -1;
+    }
+    if (made->later) {
+        *lock_out = fd_steal(&lock);
     }
     AUTO(mem_freep) char *place = place_of(stage);
     explain_remember(store, place, step_key_inputs(step->key));
@@ -224,18 +228,17 @@ static void add_result(struct stage *stage, const struct step *step,
     config_add_history(stage->config, stage->build->epoch, step->created_by, result->empty);
 }
 
-/* Keeps RESULT, which the store has under KEY, for others too. */
-static int keep_result(struct stage *stage, const struct step *step, const struct digest *key,
-                       const struct step_result *result, struct error *err)
+int step_keep_result(struct stage *stage, const struct step_names *names,
+                     const struct step_result *result, struct error *err)
 {
-    struct remote_result made = {key, result, step->created_by, &stage->platform};
+    struct remote_result made = {names->key, result, names->created_by, &stage->platform};
     remote_cache_put(stage->build->remote, &made);
-    if (!step->also) {
+    if (!names->also) {
         return 0;
     }
-    made.key = step->also;
+    made.key = names->also;
     remote_cache_put(stage->build->remote, &made);
-    return step_cache_put(stage->build->store, step->also, result, err);
+    return step_cache_put(stage->build->store, names->also, result, err);
 }
 
 int stage_step_known(struct stage *stage, const struct step *step, const struct digest *key,
@@ -260,17 +263,19 @@ int stage_step_known(struct stage *stage, const struct step *step, const struct 
     stage->step++;
     post_start(stage, number, step->in);
     add_result(stage, step, &result, NULL, true);
-    post_end(stage, number, STATUS_CACHED, &result);
+    step_post_end(stage, number, STATUS_CACHED, &result);
     *taken_out = true;
-    return keep_result(stage, step, key, &result, err);
+    const struct step_names names = {key, step->also, step->created_by};
+    return step_keep_result(stage, &names, &result, err);
 }
 
 int stage_step(struct stage *stage, const struct step *step, struct error *err)
 {
     struct digest key;
     struct step_result result = {0};
-    AUTO(tree_unrefp) struct tree *diff = NULL;
+    struct made made = {0};
     bool cached = false;
+    int lock = -1;
     stage->step++;
     if (stage->build->dry) {
         return plan_step(stage, step, err);
@@ -278,12 +283,21 @@ int stage_step(struct stage *stage, const struct step *step, struct error *err)
     uint64_t number = build_step_number(stage->build);
     step_key_finish(step->key, &key);
     post_start(stage, number, step->in);
-    if (find_or_make(stage, step, &key, number, &result, &diff, &cached, err) != 0) {
-        post_end(stage, number, err->code == ERR_CANCELLED ? STATUS_CANCELLED : STATUS_FAILED,
-                 NULL);
+    if (find_or_make(stage, step, &key, number, &result, &made, &lock, &cached, err) != 0) {
+        tree_unref(made.diff);
+        step_post_end(stage, number, err->code == ERR_CANCELLED ? STATUS_CANCELLED : STATUS_FAILED,
+                      NULL);
         return -1;
     }
-    add_result(stage, step, &result, diff, cached);
-    post_end(stage, number, cached ? STATUS_CACHED : STATUS_DONE, &result);
-    return keep_result(stage, step, &key, &result, err);
+    const struct step_names names = {&key, step->also, step->created_by};
+    add_result(stage, step, &result, made.diff, cached);
+    int r = 0;
+    if (made.later) {
+        step_layer_start(stage, step->in, number, &names, made.diff, &result, lock);
+    } else {
+        step_post_end(stage, number, cached ? STATUS_CACHED : STATUS_DONE, &result);
+        r = step_keep_result(stage, &names, &result, err);
+    }
+    tree_unref(made.diff);
+    return r;
 }

@@ -81,6 +81,9 @@ int layer_notes_digest(struct layer_notes *notes, size_t index, struct digest *o
 /* Whether the digest of the file at INDEX is known, and what it is. */
 bool layer_notes_known(struct layer_notes *notes, size_t index, struct digest *out);
 
+/* Puts all that was learnt into DIFF, the notes' own tree. */
+void layer_notes_keep(struct layer_notes *notes, struct tree *diff);
+
 /* Adds the bytes of BLOCK, whole entries with their contents, to OUT. */
 int layer_pack(struct layer_notes *notes, const struct layer_block *block, struct buf *out,
                struct error *err);

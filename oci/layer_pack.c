@@ -64,6 +64,18 @@ static void note_digest(struct layer_notes *notes, size_t index, const struct di
     pthread_mutex_unlock(&notes->lock);
 }
 
+void layer_notes_keep(struct layer_notes *notes, struct tree *diff)
+{
+    for (size_t i = 0; i < tree_len(diff); i++) {
+        struct entry *entry = (struct entry *)tree_at(diff, i);
+        if (entry->type == ENTRY_FILE && !(entry->flags & ENTRY_HAS_DIGEST) &&
+            notes->notes[i].known) {
+            entry->digest = notes->notes[i].digest;
+            entry->flags |= ENTRY_HAS_DIGEST;
+        }
+    }
+}
+
 static int hash_content(const struct entry *entry, struct digest *out, struct error *err)
 {
     AUTO(reader_freep) struct reader *reader = NULL;

@@ -42,9 +42,9 @@ struct layer_write {
     struct reader *large; /* the large file that is being cut */
     struct slot *slots;   /* a ring */
     size_t slots_len;
-    size_t head;  /* the oldest block under way */
-    size_t count; /* blocks under way */
-    struct writer *out;
+    size_t head;           /* the oldest block under way */
+    size_t count;          /* blocks under way */
+    struct writer *out;    /* NULL: nobody wants the bytes */
     struct hasher *hasher; /* of the tar */
     struct gzip_check check;
     uint64_t written;                      /* bytes of the blob */
@@ -150,6 +150,12 @@ static int index_block(struct layer_write *job, const struct layer_block *block,
     return 0;
 }
 
+static int put(struct layer_write *job, const struct buf *bytes, struct error *err)
+{
+    job->written += bytes->len;
+    return job->out ? writer_write(job->out, bytes->data, bytes->len, err) : 0;
+}
+
 static void tell_follower(const struct layer_write *job)
 {
     struct digest like;
@@ -182,8 +188,7 @@ static int take_slot(struct layer_write *job, struct error *err)
         layer_reuse_note(job->reuse, &slot->raw_digest, slot->raw.len, job->written, bytes->data,
                          bytes->len);
     }
-    job->written += bytes->len;
-    if (writer_write(job->out, bytes->data, bytes->len, err) != 0) {
+    if (put(job, bytes, err) != 0) {
         return -1;
     }
     tell_follower(job);
@@ -297,13 +302,12 @@ static int write_all(struct layer_write *job, struct error *err)
 {
     AUTO(buf_release) struct buf ends = BUF_INIT(0);
     layer_codec_head(job->codec, &ends);
-    job->written = ends.len;
-    if (writer_write(job->out, ends.data, ends.len, err) != 0 || write_blocks(job, err) != 0) {
+    if (put(job, &ends, err) != 0 || write_blocks(job, err) != 0) {
         return -1;
     }
     buf_clear(&ends);
     layer_codec_tail(job->codec, &job->check, &ends);
-    return writer_write(job->out, ends.data, ends.len, err);
+    return put(job, &ends, err);
 }
 
 /* The record that says which blob holds a diff id in a compression: "sha256:HEX SIZE". */
@@ -392,6 +396,20 @@ int layer_write(struct store *store, struct pool *pool, struct tree *diff,
         return -1;
     }
     return finish(&job, store, blob, out, err);
+}
+
+int layer_diff_id(struct pool *pool, struct tree *diff, enum timestamps timestamps,
+                  struct digest *out, struct error *err)
+{
+    struct layer_options options = {.compression = COMPRESS_NONE, .timestamps = timestamps};
+    AUTO(layer_write_release) struct layer_write job;
+    layer_write_init(&job, pool, diff, &options, NULL);
+    if (write_all(&job, err) != 0) {
+        return -1;
+    }
+    hasher_finish(job.hasher, out);
+    layer_notes_keep(job.notes, diff);
+    return 0;
 }
 
 int layer_write_tar(struct tree *diff, enum timestamps timestamps, struct writer *out,

@@ -169,6 +169,46 @@ END
     equal "$(manifest_digest "$REGISTRY/repeat:1")" "$(manifest_digest "$REGISTRY/repeat:2")"
 }
 
+# Its files are 15 MB: large enough to be written while the next command runs.
+large_steps() { # FOLDER [INSTRUCTION...]
+    local folder=$1
+    shift
+    { printf 'FROM conformance/busybox:1\nRUN seq 1 2000000 > /numbers && ln /numbers /linked\n' && printf '%s\n' "$@"; } | context "$folder"
+}
+
+@test "RUN: a large layer that is written while the next command runs is the one that is written at once" {
+    large_steps alone
+    large_steps followed 'RUN head -n 1 /numbers > /first' 'RUN seq 1 1500000 > /more' 'RUN echo last > /last'
+    slipway build -t "$REGISTRY/alone:1" --push alone
+    export SLIPWAY_HOME=$BATS_TEST_TMPDIR/other
+    run slipway build --progress=plain -t "$REGISTRY/followed:1" --push followed
+    succeeded
+    says '#1 DONE .*layer of'
+    equal "$(manifest "$REGISTRY/followed:1" | jq -r '.layers[1].digest')" "$(manifest "$REGISTRY/alone:1" | jq -r '.layers[1].digest')"
+    equal "$(manifest "$REGISTRY/followed:1" | jq '.layers | length')" 5
+    unpack "$REGISTRY/followed:1" image
+    equal "$(cat image/rootfs/first image/rootfs/last)" "1
+last"
+    seq 1 2000000 | cmp - image/rootfs/linked
+    mark_requests
+    run slipway build --progress=plain -t "$REGISTRY/followed:1" --push followed
+    succeeded
+    equal "$(grep -c CACHED <<<"$output")" 4
+    equal "$(requests '"(PATCH|POST|PUT) ')" 0
+}
+
+@test "RUN: what a command made is kept though a later one fails" {
+    large_steps app 'RUN cat /nothing'
+    run slipway build --progress=plain app
+    failed_with 1
+    says 'Dockerfile:3:1: RUN .*cat /nothing: exit status 1'
+    large_steps app 'RUN cat /numbers > /dev/null'
+    run slipway build --progress=plain app
+    succeeded
+    says '#1 CACHED'
+    equal "$(find "$SLIPWAY_HOME/tmp" -mindepth 1)" ""
+}
+
 @test "RUN: a comment's and a trailing space behind a backslash are no trouble" {
     context app <<'END'
 FROM conformance/busybox:1

@@ -234,6 +234,27 @@ END
     done
 }
 
+@test "a full disk behind the next command's back: exit code 5, and the line whose layer has no room" {
+    needs_root
+    [ "${SLIPWAY_PRIVATE_MACHINE:-}" = 1 ] || skip "mounts only below fixtures/private-machine"
+    mkdir full
+    context app <<'END'
+FROM conformance/busybox:1
+RUN head -c 20000000 /dev/urandom > /big
+RUN sleep 0.5
+END
+    export SLIPWAY_HOME=$PWD/full/store
+    mount -t tmpfs -o size=34m full full
+    run slipway build -q app
+    failed_with 5
+    says 'Dockerfile:2:1: .*No space left on device'
+    equal "$(find full/store/tmp -mindepth 1)" ""
+    mount -o remount,size=100m full
+    run slipway build -q app
+    succeeded
+    umount full
+}
+
 @test "offline: all that a build lacks is listed at once, and no socket is opened" {
     site_context app
     slipway build -t offline:1 app
