@@ -13,7 +13,6 @@ enum {
     DEFAULT_DELAY_MS = 500,
     DEFAULT_TIMEOUT_MS = 30 * 1000,
     DEFAULT_BUDGET_MS = 5 * 60 * 1000,
-    SPARE_THREADS = 10,
 };
 
 static void share_lock(CURL *easy, curl_lock_data data, curl_lock_access access, void *ctx)
@@ -82,9 +81,6 @@ static struct {
 void http_prepare(void)
 {
     if (!loader.running) {
-        /* For whoever wants to work meanwhile: stages, pools, the display. */
-        unsigned count = cpu_count() + 4;
-        thread_spare(count < SPARE_THREADS ? count : SPARE_THREADS);
         loader.running = thread_try_start(&loader.thread, load_library, NULL);
     }
 }

@@ -15,11 +15,6 @@ bool thread_try_start(pthread_t *thread_out, void *(*fn)(void *arg), void *arg);
  * process, as for memory. */
 void thread_start(pthread_t *thread_out, void *(*fn)(void *arg), void *arg);
 
-/* Makes up to COUNT threads that wait for the next thread_try_start() or thread_start(), for a time
- * in which none can be made: the C library makes no thread while it loads a library. Those that
- * nobody wants wait until the process ends. */
-void thread_spare(unsigned count);
-
 /* Cores this process may run on, at least 1. */
 unsigned cpu_count(void);
 
