@@ -98,15 +98,15 @@ static int write_and_remember(struct later *l, struct error *err)
         return error_set(err, ERR_STORE, "the step's files changed while its layer was written");
     }
     l->result.layer = layer;
-    const struct step_names names = {&l->key, l->has_also ? &l->also : NULL, l->created_by};
-    if (step_cache_put(build->store, &l->key, &l->result, err) != 0 ||
-        step_keep_result(l->stage, &names, &l->result, err) != 0) {
+    if (step_cache_put(build->store, &l->key, &l->result, err) != 0) {
         return -1;
     }
+    /* Before a cache in the same registry wants it, which then has it mounted. */
     if (build->push && l->stage->on_target) {
         push_add_blob(build->push, &layer.blob);
     }
-    return 0;
+    const struct step_names names = {&l->key, l->has_also ? &l->also : NULL, l->created_by};
+    return step_keep_result(l->stage, &names, &l->result, err);
 }
 
 static void *later_thread(void *arg)

@@ -87,13 +87,12 @@ static void run_job(struct push *push, struct job *job)
         .stop = &push->stop,
         .bytes_sent = &push->bytes_sent,
         .unseen = atomic_load(&push->wary),
+        .aheads = &push->aheads,
     };
     job->state = JOB_RUNNING;
     push->waiting--;
     push->running++;
     pthread_mutex_unlock(&push->lock);
-    AUTO(mem_freep) char *ahead = push_aheads_take(&push->aheads, &job->blob.digest);
-    upload.ahead = ahead;
     int rc = upload_blob(&upload, &err);
     pthread_mutex_lock(&push->lock);
     push->running--;

@@ -142,6 +142,8 @@ int registry_head_manifest(struct registry *registry, const struct place *place,
 void registry_tell(struct registry *registry, const struct descriptor *blob,
                    enum event_direction direction, enum event_status status, uint64_t current);
 
+struct push_aheads;
+
 /* Brings one blob to PLACE (upload.c): HEAD, mount, upload. */
 struct upload {
     struct registry *registry;
@@ -152,7 +154,7 @@ struct upload {
     _Atomic uint64_t *moved; /* raised with every sign of progress; NULL: none */
     bool quiet;              /* tell nobody */
     bool unseen;             /* what a HEAD says of it turned out to be wrong: no HEAD, no mount */
-    const char *ahead; /* a session that has the whole blob already (push_ahead.c); NULL: none */
+    struct push_aheads *aheads; /* which may have sent it already; NULL: none */
 };
 int upload_blob(const struct upload *upload, struct error *err);
 
@@ -183,6 +185,7 @@ struct upload_session {
     const struct upload *u;
     char digest[DIGEST_TEXT_SIZE];
     struct strlist scopes;
+    char *ahead;         /* a session that has the whole blob already (push_ahead.c); NULL: none */
     char *location;      /* where the next bytes go; NULL: no session is open */
     uint64_t offset;     /* bytes that the open session has */
     uint64_t furthest;   /* most that it had when something was last achieved */

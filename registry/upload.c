@@ -17,6 +17,7 @@ enum {
 void upload_session_release(struct upload_session *s)
 {
     strlist_release(&s->scopes);
+    free(s->ahead);
     free(s->location);
     http_response_release(&s->last);
 }
@@ -265,9 +266,9 @@ void upload_tell(const struct upload *u, enum event_status status, uint64_t curr
 /* What was sent ahead was sent in vain. */
 static void drop_ahead(struct upload_session *s)
 {
-    if (s->u->ahead) {
+    if (s->ahead) {
         upload_drop(s);
-        s->location = mem_strdup(s->u->ahead);
+        s->location = MEM_STEAL(s->ahead);
         upload_drop(s);
         atomic_fetch_add(s->u->bytes_sent, s->u->blob->size);
     }
@@ -292,9 +293,9 @@ static int bring(struct upload_session *s, enum event_status *status_out, struct
         drop_ahead(s);
         return 0;
     }
-    if (s->u->ahead) {
+    if (s->ahead) {
         upload_drop(s);
-        s->location = mem_strdup(s->u->ahead);
+        s->location = MEM_STEAL(s->ahead);
         s->offset = s->u->blob->size;
     }
     /* A layer of a base image that was never needed here. */
@@ -320,6 +321,7 @@ int upload_blob(const struct upload *u, struct error *err)
     if (transfer_begin(u->registry, &mine, u->stop, err) != 0) {
         return -1;
     }
+    s.ahead = u->aheads ? push_aheads_take(u->aheads, &u->blob->digest) : NULL;
     int rc = registry_make_repository(u->registry, u->place, err);
     if (rc == 0 && bring(&s, &status, err) != 0) {
         rc = registry_explain_push(u->registry, u->place, err);

@@ -194,6 +194,19 @@ END
     cmp before after
 }
 
+@test "remote cache: a large layer that is written behind the next command is mounted, not sent twice" {
+    local sent
+    context big <<'END'
+FROM conformance/busybox:1
+RUN seq 1 2000000 > /numbers
+RUN echo small > /small
+END
+    slipway build --progress=plain --cache-to "$REGISTRY/big-cache" -t "$REGISTRY/big:1" --push big >log 2>&1
+    sent=$(sed -nE 's/.*cache .* entries written, .* ([0-9]+)[.][0-9] kB sent$/\1/p' log)
+    [ "$sent" -lt 100 ]
+    equal "$(manifest "$REGISTRY/big:1" | jq '.layers[1].size > 4000000')" true
+}
+
 @test "remote cache: what cannot be reached costs a warning" {
     local begin
     machine 1 --cache-from 127.0.0.1:1/cache --cache-to 127.0.0.1:1/cache -t "$IMAGE:1" --push >out 2>&1
