@@ -5,6 +5,7 @@
  * There is no second attempt: where anything goes wrong the session is dropped, and the blob goes
  * up as if nothing had been tried.
  */
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -166,7 +167,7 @@ static void *send_thread(void *arg)
     struct error ignored = {0};
     const struct upload upload = {
         .registry = a->all->registry, .place = a->all->place, .stop = a->all->stop, .quiet = true};
-    struct upload_session s = {.u = &upload, .trouble = {.stop = a->all->stop}};
+    struct upload_session s = {.u = &upload, .once = true, .trouble = {.stop = a->all->stop}};
     place_scope(upload.place, "pull,push", &s.scopes);
     if (registry_make_repository(upload.registry, upload.place, &ignored) == 0 &&
         await_reason(a, &s) && upload_open(&s, &ignored) == 0) {
@@ -198,7 +199,7 @@ void push_ahead_grown(struct push_ahead *a, int fd, const struct digest *like)
 {
     pthread_mutex_lock(&a->lock);
     if (!a->started && file_size(fd) >= AHEAD_FROM) {
-        a->fd = dup(fd);
+        a->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
         a->started = a->fd >= 0 && thread_try_start(&a->thread, send_thread, a);
     }
     if (like && !a->has_like) {

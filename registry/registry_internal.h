@@ -191,6 +191,7 @@ struct upload_session {
     uint64_t furthest;   /* most that it had when something was last achieved */
     uint64_t chunk_min;  /* the registry wants no smaller ones; 0: it does not say */
     uint64_t chunk_size; /* of the requests where the blob does not go in one */
+    bool once;           /* what cannot be had at the first attempt is not worth a second */
     bool chunked;
     bool no_patch;               /* that is not possible here */
     bool committing;             /* the request that failed was the one that completes the blob */

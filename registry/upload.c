@@ -162,8 +162,11 @@ int upload_open(struct upload_session *s, struct error *err)
 {
     AUTO(mem_freep) char *url = uploads_url(s);
     AUTO(http_response_release) struct http_response response = {0};
-    struct http_request request = {
-        .method = "POST", .url = url, .retries = upload_is_ecr(s) ? ECR_OPEN_RETRIES : 0};
+    struct http_request request = {.method = "POST",
+                                   .url = url,
+                                   .retries = s->once            ? HTTP_NO_RETRIES
+                                              : upload_is_ecr(s) ? ECR_OPEN_RETRIES
+                                                                 : 0};
     if (upload_call(s, &request, &response, err) != 0 ||
         http_check(&request, &response, err) != 0) {
         return -1;
