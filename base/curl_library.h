@@ -21,6 +21,8 @@
     X(easy_cleanup)                                                                                \
     X(easy_getinfo)                                                                                \
     X(easy_init)                                                                                   \
+    X(easy_perform)                                                                                \
+    X(easy_recv)                                                                                   \
     X(easy_reset)                                                                                  \
     X(easy_setopt)                                                                                 \
     X(easy_strerror)                                                                               \
@@ -59,6 +61,8 @@ const struct curl_library *curl_library(void);
 #define curl_easy_cleanup (curl_library()->easy_cleanup)
 #define curl_easy_getinfo (curl_library()->easy_getinfo)
 #define curl_easy_init (curl_library()->easy_init)
+#define curl_easy_perform (curl_library()->easy_perform)
+#define curl_easy_recv (curl_library()->easy_recv)
 #define curl_easy_reset (curl_library()->easy_reset)
 #define curl_easy_setopt (curl_library()->easy_setopt)
 #define curl_easy_strerror (curl_library()->easy_strerror)

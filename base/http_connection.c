@@ -1,4 +1,5 @@
 /* How a connection comes about: through which proxy, and with which certificates. */
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -53,4 +54,31 @@ void http_set_connection(CURL *easy, const struct http_exchange *exchange)
 {
     set_proxy(easy, exchange);
     set_tls(easy, exchange);
+}
+
+void http_hear_alert(const struct http_exchange *x, char text[CURL_ERROR_SIZE])
+{
+    enum { PATIENCE_MS = 2000 };
+    char words[CURL_ERROR_SIZE] = "";
+    char byte;
+    size_t got = 0;
+    curl_socket_t fd = CURL_SOCKET_BAD;
+    CURL *easy = curl_easy_init();
+    curl_easy_setopt(easy, CURLOPT_URL, x->url);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)PATIENCE_MS);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, words);
+    http_set_connection(easy, x);
+    if (curl_easy_perform(easy) == CURLE_OK &&
+        curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd) == CURLE_OK && fd != CURL_SOCKET_BAD) {
+        struct pollfd readable = {.fd = fd, .events = POLLIN};
+        poll(&readable, 1, PATIENCE_MS);
+        curl_easy_recv(easy, &byte, 1, &got);
+    }
+    if (strstr(words, "alert")) {
+        memcpy(text, words, sizeof words);
+    }
+    curl_easy_cleanup(easy);
 }

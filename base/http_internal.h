@@ -77,6 +77,7 @@ struct http_outcome {
     bool bad_range;        /* another part came than the one that was asked for */
     bool refused_expect;   /* "Expect: 100-continue" was answered by 417, or by nothing */
     bool unanswered;       /* timed out when everything was sent */
+    bool hung_up_on_tls;   /* the TLS handshake was over, and then nothing came */
     unsigned elapsed_ms;   /* from the beginning to the end */
     unsigned idle_ms;      /* since something last moved */
     uint64_t moved;        /* bytes of bodies, both ways */
@@ -111,6 +112,11 @@ int http_transfer(struct http_session *session, const struct http_exchange *exch
 
 /* How the connection for EXCHANGE comes about: proxies, certificates (http_connection.c). */
 void http_set_connection(CURL *easy, const struct http_exchange *exchange);
+
+/* With TLS 1.3 a server says what it thinks of our certificate when the handshake is over for us,
+ * and that is lost where it hangs up while we are sending. Connects once more, sends nothing, and
+ * puts what it says into TEXT, in curl's words; else TEXT stays. */
+void http_hear_alert(const struct http_exchange *exchange, char text[CURL_ERROR_SIZE]);
 
 /* Whether the answer's status is one that may be better next time. */
 bool http_status_is_transient(int status);

@@ -28,6 +28,7 @@ struct journey {
     bool whole;         /* Range was tried in vain */
     bool verbatim;      /* Content-Encoding names a coding that the body is not in */
     bool http1;         /* HTTP/2 was tried in vain: what stands between may not bear it */
+    bool listened;      /* for what a server that hangs up after the handshake has to say */
     uint64_t sink_len;
     uint64_t furthest; /* sink_len when something was last achieved */
     char *etag;        /* strong ETag of what the sink holds */
@@ -140,6 +141,10 @@ static int exchange(struct journey *j, struct http_response *response, struct er
     };
     struct http_session *session = http_session_take(j->client, j->url);
     int rc = http_transfer(session, &x, response, &j->outcome, err);
+    if (rc == 0 && j->outcome.hung_up_on_tls && !j->listened) {
+        j->listened = true;
+        http_hear_alert(&x, j->outcome.text);
+    }
     if (j->outcome.connected) {
         remember_host(j);
     }

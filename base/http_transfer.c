@@ -542,6 +542,10 @@ int http_transfer(struct http_session *session, const struct http_exchange *exch
     bool silent = t.sent == 0 && t.header_bytes == 0;
     outcome->refused_expect =
         outcome->connected && expects(&t) && (silent || response->status == 417);
+    curl_off_t shaken_at = 0;
+    curl_easy_getinfo(session->easy, CURLINFO_APPCONNECT_TIME_T, &shaken_at);
+    outcome->hung_up_on_tls = shaken_at > 0 && t.header_bytes == 0 && !outcome->timed_out &&
+                              outcome->curl != CURLE_OK && !outcome->local_failure;
     outcome->elapsed_ms = (unsigned)(now_ms() - t.started_at);
     outcome->idle_ms = (unsigned)(now_ms() - t.moved_at);
     outcome->moved = (uint64_t)t.last_up + (uint64_t)t.last_down;
