@@ -66,6 +66,9 @@ static void *hash_thread(void *arg)
 /* Whether a COPY or ADD in front of the first RUN takes something out of the context. */
 static bool copies_at_once(const struct stage *stage)
 {
+    if (stage->build->dry || !stage->build->context) {
+        return false;
+    }
     const struct instruction *items = stage->build->df->items;
     size_t i = stage->plan->first;
     while (i < stage->plan->end && items[i].type != INSTRUCTION_RUN &&
@@ -105,20 +108,17 @@ static void start(struct stage *stage)
 
 void hash_ahead_of_base(struct stage *stage)
 {
-    const struct build *build = stage->build;
     /* A commit's files need no hashing where their tree's id is known. A stage that another one
      * comes before has time. */
-    if (!build->dry && build->context && context_is_folder(build->context) &&
-        stage->plan->parent < 0 && copies_at_once(stage)) {
+    if (stage->plan->parent < 0 && copies_at_once(stage) &&
+        context_is_folder(stage->build->context)) {
         start(stage);
     }
 }
 
 void hash_ahead_of_workdir(struct stage *stage)
 {
-    const struct build *build = stage->build;
-    if (!build->dry && build->context && !stage->hashing && copies_at_once(stage) &&
-        waits_for_base(stage)) {
+    if (!stage->hashing && copies_at_once(stage) && waits_for_base(stage)) {
         start(stage);
     }
 }

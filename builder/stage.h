@@ -16,6 +16,7 @@
 #include "builder/step_cache.h"
 #include "builder/step_key.h"
 
+/* A layer that is written while the stage goes on (builder/step_layer.h). */
 struct later;
 
 enum stage_status { STAGE_IDLE, STAGE_RUNNING, STAGE_DONE, STAGE_FAILED };
@@ -33,7 +34,7 @@ struct stage {
 
     pthread_mutex_t stack_lock; /* once the stage is done, others read its stack */
     struct stack stack;
-    struct later *later; /* builder/step_layer.h; NULL: none */
+    struct later *later; /* NULL: none */
     json_t *config;
     json_t *base_config; /* of the image that the stage starts from; NULL: none, or not met yet */
     struct platform platform;

@@ -81,6 +81,7 @@ static void push_layers(struct stage *stage, bool is_new)
 struct made {
     struct tree *diff; /* where its contents can still be read; else NULL */
     bool later;        /* only its diff id is known so far */
+    int lock;          /* later: of those who would make the same; -1: none */
 };
 
 /* DIFF as a layer, or, where that can wait, only its diff id. */
@@ -148,7 +149,7 @@ static char *why_made(const struct stage *stage, const struct step *step)
 
 static int find_or_make(struct stage *stage, const struct step *step, const struct digest *key,
                         uint64_t number, struct step_result *result, struct made *made,
-                        int *lock_out, bool *cached_out, struct error *err)
+                        bool *cached_out, struct error *err)
 {
     struct store *store = stage->build->store;
     bool use = !stage->no_cache && !step->no_cache;
@@ -182,7 +183,7 @@ static int find_or_make(struct stage *stage, const struct step *step, const stru
         return -1;
     }
     if (made->later) {
-        *lock_out = fd_steal(&lock);
+        made->lock = fd_steal(&lock);
     }
     AUTO(mem_freep) char *place = place_of(stage);
     explain_remember(store, place, step_key_inputs(step->key));
@@ -273,9 +274,8 @@ int stage_step(struct stage *stage, const struct step *step, struct error *err)
 {
     struct digest key;
     struct step_result result = {0};
-    struct made made = {0};
+    struct made made = {.lock = -1};
     bool cached = false;
-    int lock = -1;
     stage->step++;
     if (stage->build->dry) {
         return plan_step(stage, step, err);
@@ -283,7 +283,7 @@ int stage_step(struct stage *stage, const struct step *step, struct error *err)
     uint64_t number = build_step_number(stage->build);
     step_key_finish(step->key, &key);
     post_start(stage, number, step->in);
-    if (find_or_make(stage, step, &key, number, &result, &made, &lock, &cached, err) != 0) {
+    if (find_or_make(stage, step, &key, number, &result, &made, &cached, err) != 0) {
         tree_unref(made.diff);
         step_post_end(stage, number, err->code == ERR_CANCELLED ? STATUS_CANCELLED : STATUS_FAILED,
                       NULL);
@@ -293,7 +293,7 @@ int stage_step(struct stage *stage, const struct step *step, struct error *err)
     add_result(stage, step, &result, made.diff, cached);
     int r = 0;
     if (made.later) {
-        step_layer_start(stage, step->in, number, &names, made.diff, &result, lock);
+        step_layer_start(stage, step->in, number, &names, made.diff, &result, made.lock);
     } else {
         step_post_end(stage, number, cached ? STATUS_CACHED : STATUS_DONE, &result);
         r = step_keep_result(stage, &names, &result, err);

@@ -5,7 +5,6 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/thread.h"
-#include "builder/remote_cache.h"
 #include "builder/step_internal.h"
 
 /* Less is written before a thread has begun. */

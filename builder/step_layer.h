@@ -8,9 +8,6 @@
 
 #include "builder/stage.h"
 
-/* A layer that is written while the stage goes on. */
-struct later;
-
 /* What is to be known of a step to remember its result. Borrowed. */
 struct step_names {
     const struct digest *key;

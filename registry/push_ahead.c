@@ -6,11 +6,9 @@
  * up as if nothing had been tried.
  */
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/cancel.h"
 #include "base/file.h"
@@ -222,11 +220,17 @@ void push_ahead_end(struct push_ahead *a, const struct digest *digest)
     pthread_mutex_unlock(&a->lock);
 }
 
-static void ahead_free(struct push_ahead *a)
+static void ahead_join(struct push_ahead *a)
 {
     if (a->started) {
         pthread_join(a->thread, NULL);
+        a->started = false;
     }
+}
+
+static void ahead_free(struct push_ahead *a)
+{
+    ahead_join(a);
     fd_closep(&a->fd);
     pthread_cond_destroy(&a->changed);
     pthread_mutex_destroy(&a->lock);
@@ -261,10 +265,7 @@ char *push_aheads_take(struct push_aheads *aheads, const struct digest *digest)
     if (!a) {
         return NULL;
     }
-    if (a->started) {
-        pthread_join(a->thread, NULL);
-        a->started = false;
-    }
+    ahead_join(a);
     char *session = MEM_STEAL(a->session);
     ahead_free(a);
     return session;
