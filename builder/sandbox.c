@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,6 +201,18 @@ static int take_output(struct run *run, bool *open_out, struct error *err)
     return 0;
 }
 
+/* Once: it is the same for all RUNs. */
+static void warn_unguarded(struct event_sink *events, const struct error *why)
+{
+    static atomic_flag said = ATOMIC_FLAG_INIT;
+    if (!atomic_flag_test_and_set(&said)) {
+        event_warning(events, NULL, 0,
+                      "a RUN can reach the addresses where AWS hands out keys (%s): --network none "
+                      "keeps it from that",
+                      why->text);
+    }
+}
+
 static int take_message(struct run *run, bool *open_out, struct error *err)
 {
     struct sandbox_message message;
@@ -214,7 +227,9 @@ static int take_message(struct run *run, bool *open_out, struct error *err)
         fd_closep(&run->view);
         run->view = fd;
     }
-    if (message.type == SANDBOX_FAILED && !run->error.code) {
+    if (message.type == SANDBOX_UNGUARDED) {
+        warn_unguarded(run->spec->events, &message.error);
+    } else if (message.type == SANDBOX_FAILED && !run->error.code) {
         run->error = message.error;
     } else if (message.type == SANDBOX_EXITED) {
         run->exited = true;

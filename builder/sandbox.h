@@ -45,9 +45,8 @@ struct sandbox_spec {
     uint32_t uid, gid;
     const uint32_t *groups; /* supplementary */
     size_t groups_len;
-    enum network_mode
-        network;                     /* with NETWORK_DEFAULT, AWS's endpoints that hand out keys are
-                                        refused       where we have the rights for that (sandbox_endpoints.c) */
+    enum network_mode network; /* with NETWORK_DEFAULT, AWS's endpoints that hand out keys are out
+                                  of reach (sandbox_endpoints.c) */
     const struct strlist *add_hosts; /* NAME:IP */
     const struct sandbox_mount *mounts;
     size_t mounts_len;

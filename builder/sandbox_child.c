@@ -1,12 +1,14 @@
 /* The hidden command: namespaces, the overlay, process 1, and waiting for it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +17,8 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "builder/sandbox_internal.h"
+
+enum { INIT_STACK = 1024 * 1024 };
 
 int sandbox_send(int control, const struct sandbox_message *message, int fd, struct error *err)
 {
@@ -35,6 +39,13 @@ int sandbox_send(int control, const struct sandbox_message *message, int fd, str
         return error_errno(err, ERR_ISOLATION, "speak to the sandbox");
     }
     return 0;
+}
+
+int sandbox_tell_unguarded(const char *why, struct error *err)
+{
+    struct sandbox_message message = {.type = SANDBOX_UNGUARDED};
+    error_set(&message.error, ERR_ISOLATION, "%s", why);
+    return sandbox_send(SANDBOX_FD_CONTROL, &message, -1, err);
 }
 
 int sandbox_receive(int control, struct sandbox_message *message, int *fd_out, bool *more_out,
@@ -74,7 +85,7 @@ static int read_job(struct buf *bytes, struct sandbox_job *job, struct error *er
 
 static int make_namespaces(const struct sandbox_spec *spec, struct error *err)
 {
-    int flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+    int flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
     if (spec->network == NETWORK_NONE) {
         flags |= CLONE_NEWNET;
     }
@@ -103,21 +114,85 @@ static int prepare(struct buf *bytes, struct sandbox_job *job, struct sandbox_ro
     return sandbox_send(SANDBOX_FD_CONTROL, &message, root->view, err);
 }
 
+/* What the outer process waits for; -1 where nothing more can come. */
+struct watch {
+    int signals;
+    int channel; /* the listener comes through it */
+    int listener;
+    int proc; /* the root, and with it /proc, becomes RUN's */
+};
+
+static void watch_release(struct watch *watch)
+{
+    fd_closep(&watch->signals);
+    fd_closep(&watch->channel);
+    fd_closep(&watch->listener);
+    fd_closep(&watch->proc);
+}
+
+static void take_listener(struct watch *watch)
+{
+    struct sandbox_message message;
+    struct error ignored = {0};
+    bool more = false;
+    if (sandbox_receive(watch->channel, &message, &watch->listener, &more, &ignored) != 0 ||
+        !more || watch->listener >= 0) {
+        close(watch->channel);
+        watch->channel = -1;
+    }
+}
+
 /* A first signal goes to the command, which gets a second to end by itself. */
-static int wait_for_init(pid_t init, const sigset_t *signals)
+static void take_signal(const struct watch *watch, pid_t init)
+{
+    struct signalfd_siginfo info;
+    if (read(watch->signals, &info, sizeof info) != (ssize_t)sizeof info) {
+        return;
+    }
+    if (info.ssi_signo == SIGALRM) {
+        kill(init, SIGKILL);
+    } else if (info.ssi_signo != SIGCHLD) {
+        kill(init, (int)info.ssi_signo);
+        alarm(1);
+    }
+}
+
+/* At the first question; most RUNs have none. */
+static void answer(struct watch *watch)
+{
+    if (!sandbox_answer(watch->listener, watch->proc)) {
+        sleep(1); /* no process can be had: a fork bomb's connections can wait */
+        return;
+    }
+    fd_closep(&watch->listener);
+    watch->listener = -1;
+}
+
+static int wait_for_init(pid_t init, struct watch *watch)
 {
     for (;;) {
         int status = 0;
-        pid_t ended = waitpid(init, &status, WNOHANG);
+        pid_t ended = waitpid(-1, &status, WNOHANG);
         if (ended == init || (ended < 0 && errno != EINTR)) {
             return ended == init && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
         }
-        int signal = sigwaitinfo(signals, NULL);
-        if (signal == SIGALRM) {
-            kill(init, SIGKILL);
-        } else if (signal > 0 && signal != SIGCHLD) {
-            kill(init, signal);
-            alarm(1);
+        if (ended > 0) {
+            continue; /* it answered questions */
+        }
+        struct pollfd polled[] = {{.fd = watch->signals, .events = POLLIN},
+                                  {.fd = watch->channel, .events = POLLIN},
+                                  {.fd = watch->listener, .events = POLLIN}};
+        if (poll(polled, ARRAY_LEN(polled), -1) < 0) {
+            continue;
+        }
+        if (polled[0].revents) {
+            take_signal(watch, init);
+        }
+        if (polled[1].revents) {
+            take_listener(watch);
+        }
+        if (polled[2].revents) {
+            answer(watch);
         }
     }
 }
@@ -130,43 +205,91 @@ static int fail(const struct error *err)
     return 1;
 }
 
-static int run_job(void)
+/* Signals come through a descriptor from here on. */
+static int open_watch(struct watch *watch, struct error *err)
 {
-    AUTO(buf_release) struct buf bytes = BUF_INIT(0);
-    struct error err = {0};
-    struct sandbox_job job = {0};
-    struct sandbox_root root = {.work = -1, .view = -1, .root = -1};
-    struct sandbox_guard guard = SANDBOX_GUARD_NONE;
+    const int watched[] = {SIGCHLD, SIGALRM, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
     sigset_t signals;
     sigemptyset(&signals);
-    const int watched[] = {SIGCHLD, SIGALRM, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
     for (size_t i = 0; i < ARRAY_LEN(watched); i++) {
         sigaddset(&signals, watched[i]);
     }
     sigprocmask(SIG_SETMASK, &signals, NULL);
-    if (prepare(&bytes, &job, &root, &err) != 0) {
-        return fail(&err);
-    }
+    watch->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    return watch->signals < 0 ? error_errno(err, ERR_ISOLATION, "start the sandbox") : 0;
+}
+
+/* A channel through which the listener comes, unless nothing is to be watched or can be. */
+static int open_channel(const struct sandbox_spec *spec, struct watch *watch, int *theirs_out,
+                        struct error *err)
+{
+    int pair[2];
     /* With --network host the machine's network is asked for as it is. */
-    if (job.spec.network == NETWORK_DEFAULT) {
-        sandbox_guard_open(&guard);
+    if (spec->network == NETWORK_HOST) {
+        return 0;
     }
-    pid_t init = sandbox_guard_fork(&guard);
-    if (init < 0) {
-        error_errno(&err, ERR_ISOLATION, "fork");
-        sandbox_guard_close(&guard);
+    const char *lacking = sandbox_cannot_answer();
+    if (lacking) {
+        return spec->network == NETWORK_DEFAULT ? sandbox_tell_unguarded(lacking, err) : 0;
+    }
+    if (file_open(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY, 0, &watch->proc, err) != 0) {
+        return -1;
+    }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+        return error_errno(err, ERR_ISOLATION, "start the sandbox");
+    }
+    watch->channel = pair[0];
+    *theirs_out = pair[1];
+    return 0;
+}
+
+struct birth {
+    const struct sandbox_job *job;
+    struct sandbox_root *root;
+    struct watch *watch;
+    int channel;
+};
+
+static int be_init(void *data)
+{
+    struct birth *birth = data;
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    watch_release(birth->watch);
+    sandbox_init(birth->job, birth->root, birth->channel);
+}
+
+/* Init alone is in the new pid namespace: later children of ours are out of its sight and reach. */
+static pid_t start_init(struct birth *birth)
+{
+    static char stack[INIT_STACK] __attribute__((aligned(64)));
+    return clone(be_init, stack + sizeof stack, CLONE_NEWPID | SIGCHLD, birth);
+}
+
+static int run_job(void)
+{
+    AUTO(buf_release) struct buf bytes = BUF_INIT(0);
+    AUTO(watch_release)
+    struct watch watch = {.signals = -1, .channel = -1, .listener = -1, .proc = -1};
+    AUTO(fd_closep) int channel = -1;
+    struct error err = {0};
+    struct sandbox_job job = {0};
+    struct sandbox_root root = {.work = -1, .view = -1, .root = -1};
+    if (open_watch(&watch, &err) != 0 || prepare(&bytes, &job, &root, &err) != 0 ||
+        open_channel(&job.spec, &watch, &channel, &err) != 0) {
         return fail(&err);
     }
-    if (init == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-        sandbox_init(&job, &root);
+    struct birth birth = {.job = &job, .root = &root, .watch = &watch, .channel = channel};
+    pid_t init = start_init(&birth);
+    if (init < 0) {
+        error_errno(&err, ERR_ISOLATION, "make namespaces for RUN");
+        return fail(&err);
     }
     close(SANDBOX_FD_OUTPUT);
     close(SANDBOX_FD_CONTROL);
     close(root.view);
-    int status = wait_for_init(init, &signals);
-    sandbox_guard_close(&guard);
-    return status;
+    fd_closep(&channel);
+    channel = -1;
+    return wait_for_init(init, &watch);
 }
 
 int sandbox_main(int argc, char **argv)

@@ -103,7 +103,22 @@ static void execute(const struct sandbox_spec *spec)
     errno = seen;
 }
 
-_Noreturn void sandbox_exec(const struct sandbox_job *job)
+/* Puts the filter in force; the outer process, which answers its questions, gets them through
+ * CHANNEL (-1: there are none). */
+static int filter_calls(const struct sandbox_job *job, int channel, struct error *err)
+{
+    AUTO(fd_closep) int listener = -1;
+    if (sandbox_filter_calls(job, channel >= 0, &listener, err) != 0) {
+        return -1;
+    }
+    struct sandbox_message message = {.type = SANDBOX_LISTENER};
+    if (listener >= 0) {
+        return sandbox_send(channel, &message, listener, err);
+    }
+    return channel >= 0 ? sandbox_tell_unguarded(strerror(errno), err) : 0;
+}
+
+_Noreturn void sandbox_exec(const struct sandbox_job *job, int channel)
 {
     const struct sandbox_spec *spec = &job->spec;
     struct error err = {0};
@@ -121,7 +136,7 @@ _Noreturn void sandbox_exec(const struct sandbox_job *job)
         error_errno(&err, ERR_ISOLATION, "open /dev/null");
         fail(&err);
     }
-    if (enter_folder(spec->cwd, &err) != 0 || sandbox_filter_calls(job, &err) != 0 ||
+    if (enter_folder(spec->cwd, &err) != 0 || filter_calls(job, channel, &err) != 0 ||
         sandbox_become(spec, &err) != 0) {
         fail(&err);
     }
@@ -170,7 +185,7 @@ static int set_up(const struct sandbox_job *job, struct sandbox_root *root, stru
     return sandbox_pivot(root, err);
 }
 
-_Noreturn void sandbox_init(const struct sandbox_job *job, struct sandbox_root *root)
+_Noreturn void sandbox_init(const struct sandbox_job *job, struct sandbox_root *root, int channel)
 {
     struct error err = {0};
     sigset_t signals;
@@ -194,10 +209,11 @@ _Noreturn void sandbox_init(const struct sandbox_job *job, struct sandbox_root *
         fail(&err);
     }
     if (command == 0) {
-        sandbox_exec(job);
+        sandbox_exec(job, channel);
     }
     /* The output ends when the last process of the RUN does. */
     close(SANDBOX_FD_OUTPUT);
+    fd_closep(&channel);
     struct sandbox_message message = {.type = SANDBOX_EXITED};
     message.status = wait_for(command, &signals);
     kill(-1, SIGKILL);

@@ -3,7 +3,8 @@
  *
  *     slipway -- sandbox_run()       writes the job into a memfd, starts "__sandbox", reads the
  *                                    output, the outcome, and afterwards the difference
- *       outer -- sandbox_main()      new namespaces; mounts the layers; waits for init
+ *       outer -- sandbox_main()      new namespaces; mounts the layers; waits for init; makes the
+ *                                    command's connections (sandbox_connect.c)
  *         init -- sandbox_init()     pid 1 of the new pid namespace: the other mounts, pivot_root;
  *                                    reaps and forwards signals
  *           the command
@@ -58,9 +59,12 @@ int sandbox_job_read(const char *data, size_t len, struct sandbox_job *out, stru
 
 /* What the children tell through the control socket. */
 enum sandbox_message_type {
-    SANDBOX_VIEW,   /* a descriptor comes along: the lower layers, merged */
-    SANDBOX_EXITED, /* the command ended with `status` */
-    SANDBOX_FAILED, /* it could not be started: `error` */
+    SANDBOX_VIEW,      /* a descriptor comes along: the lower layers, merged */
+    SANDBOX_LISTENER,  /* a descriptor comes along, for sandbox_answer() (to the outer process) */
+    SANDBOX_UNGUARDED, /* the endpoints that hand out keys are within the command's reach: `error`
+                          says why */
+    SANDBOX_EXITED,    /* the command ended with `status` */
+    SANDBOX_FAILED,    /* it could not be started: `error` */
 };
 struct sandbox_message {
     enum sandbox_message_type type;
@@ -69,6 +73,8 @@ struct sandbox_message {
 };
 /* Sends; FD -1: none. */
 int sandbox_send(int control, const struct sandbox_message *message, int fd, struct error *err);
+/* Sends SANDBOX_UNGUARDED to the program. */
+int sandbox_tell_unguarded(const char *why, struct error *err);
 /* Receives; *MORE_OUT false at the end. *FD_OUT is the caller's, -1 where none came. */
 int sandbox_receive(int control, struct sandbox_message *message, int *fd_out, bool *more_out,
                     struct error *err);
@@ -138,22 +144,21 @@ int sandbox_become(const struct sandbox_spec *spec, struct error *err);
  * the like do nothing. Made once; borrowed for good. Any thread. */
 int sandbox_filter_program(const void **data_out, size_t *len_out, struct error *err);
 
-/* Puts JOB's filter in force for this process. Needs CAP_SYS_ADMIN. */
-int sandbox_filter_calls(const struct sandbox_job *job, struct error *err);
+/* Puts JOB's filter in force for this process. Needs CAP_SYS_ADMIN. ASK: *LISTENER_OUT (the
+ * caller's, see seccomp_unotify(2)) is where the questions for sandbox_answer() come; -1 with errno
+ * where the kernel gives none, and then every connection is allowed, as without ASK. */
+int sandbox_filter_calls(const struct sandbox_job *job, bool ask, int *listener_out,
+                         struct error *err);
 
-/* A control group in which the endpoints that hand out keys cannot be connected to. */
-struct sandbox_guard {
-    int folder; /* the cgroup file system as this process sees it; -1: none */
-    int group;  /* the group; -1: none */
-    char name[32];
-};
-#define SANDBOX_GUARD_NONE ((struct sandbox_guard){.folder = -1, .group = -1})
-/* Makes such a group: whether it could. Call it in a mount and cgroup namespace of its own. */
-bool sandbox_guard_open(struct sandbox_guard *guard);
-/* As fork(); the child is in the group where there is one and the kernel lets it. */
-pid_t sandbox_guard_fork(const struct sandbox_guard *guard);
-/* Removes the group, once all that was started in it has ended. */
-void sandbox_guard_close(struct sandbox_guard *guard);
+/* Starts a child that answers what comes on LISTENER, as long as this process lives. PROC: the
+ * /proc in which this process is, as the root may have changed. Returns whether there is one. */
+bool sandbox_answer(int listener, int proc);
+
+/* What this process lacks for sandbox_answer(); NULL: nothing. */
+const char *sandbox_cannot_answer(void);
+
+/* Whether the socket address (LEN bytes, any alignment) is an endpoint that hands out keys. */
+bool sandbox_is_endpoint(const void *address, size_t len);
 
 /* Brings up the loopback interface of a new network namespace. */
 int sandbox_loopback_up(struct error *err);
@@ -166,10 +171,10 @@ int sandbox_spawn(const int *fds, size_t fds_len, const char *word, pid_t *pid_o
  * output where that is refused. Returns the exit status. */
 int sandbox_probe_main(void);
 
-/* Process 1: never returns. */
-_Noreturn void sandbox_init(const struct sandbox_job *job, struct sandbox_root *root);
+/* Process 1: never returns. CHANNEL goes to the outer process (-1: none). */
+_Noreturn void sandbox_init(const struct sandbox_job *job, struct sandbox_root *root, int channel);
 
-/* In the process that becomes the command: never returns. */
-_Noreturn void sandbox_exec(const struct sandbox_job *job);
+/* In the process that becomes the command: never returns. Sends SANDBOX_LISTENER into CHANNEL. */
+_Noreturn void sandbox_exec(const struct sandbox_job *job, int channel);
 
 #endif

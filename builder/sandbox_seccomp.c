@@ -5,6 +5,7 @@
  * call them for every file.
  */
 #include <errno.h>
+#include <linux/net.h>
 #include <pthread.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -17,7 +18,10 @@
 #include "base/memory.h"
 #include "builder/sandbox_internal.h"
 
-enum { FILTER_MAX = 64 * 1024 };
+enum {
+    FILTER_MAX = 64 * 1024,
+    LEVEL_OF_NOTIFICATIONS = 5, /* of libseccomp's interface: where the kernel can ask a process */
+};
 
 /* Names, as libseccomp knows those that an architecture lacks (and skips them there). */
 static const char *const forbidden[] = {
@@ -133,10 +137,6 @@ static int add_conditional(scmp_filter_ctx filter)
                                   SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces[i], namespaces[i]));
     }
     if (result == 0) {
-        result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
-                                  SCMP_A0(SCMP_CMP_EQ, AF_VSOCK));
-    }
-    if (result == 0) {
         /* Only the waiting kind: some libraries use MS_ASYNC to ask what is mapped. */
         result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(0), SCMP_SYS(msync), 1,
                                   SCMP_A2(SCMP_CMP_EQ, MS_SYNC));
@@ -144,16 +144,44 @@ static int add_conditional(scmp_filter_ctx filter)
     return result;
 }
 
-/* 32-bit programs are filtered too; other ways in end with ENOSYS. */
+/* Sockets of other networks that are the machine's, and what sandbox_connect.c has to see. HIDDEN:
+ * 32-bit programs say by socketcall() what they want, in their memory, which no rule can look at.
+ */
+static int add_sockets(scmp_filter_ctx filter, bool hidden)
+{
+    static const int refused[] = {AF_VSOCK, AF_SMC};
+    int result = 0;
+    for (size_t i = 0; i < ARRAY_LEN(refused) && result == 0 && !hidden; i++) {
+        result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
+                                  SCMP_A0(SCMP_CMP_EQ, refused[i]));
+    }
+    if (result != 0 || seccomp_api_get() < LEVEL_OF_NOTIFICATIONS) {
+        return result;
+    }
+    result = seccomp_rule_add(filter, SCMP_ACT_NOTIFY, SCMP_SYS(connect), 0);
+    /* The other way to connect. Programs try it first and then do without. */
+    const struct {
+        int call;
+        struct scmp_arg_cmp flag;
+    } fast[] = {{SCMP_SYS(sendto), SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, MSG_FASTOPEN)},
+                {SCMP_SYS(sendmsg), SCMP_A2(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, MSG_FASTOPEN)},
+                {SCMP_SYS(sendmmsg), SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, MSG_FASTOPEN)}};
+    for (size_t i = 0; i < ARRAY_LEN(fast) && result == 0; i++) {
+        result =
+            seccomp_rule_add(filter, SCMP_ACT_ERRNO(EOPNOTSUPP), fast[i].call, 1, fast[i].flag);
+    }
+    /* So those have none of these calls there; resolvers use others. */
+    static const unsigned long long senders[] = {SYS_SENDTO, SYS_SENDMSG, SYS_SENDMMSG};
+    for (size_t i = 0; i < ARRAY_LEN(senders) && result == 0 && hidden; i++) {
+        result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EOPNOTSUPP), SCMP_SYS(socketcall), 1,
+                                  SCMP_A0(SCMP_CMP_EQ, senders[i]));
+    }
+    return result;
+}
+
+/* Ways in that have no filter end with ENOSYS. Returns 0 or a negative errno. */
 static int set_up(scmp_filter_ctx filter)
 {
-#if defined(__x86_64__)
-    static const uint32_t others[] = {SCMP_ARCH_X86, SCMP_ARCH_X32};
-#elif defined(__aarch64__)
-    static const uint32_t others[] = {SCMP_ARCH_ARM};
-#else
-    static const uint32_t others[] = {SCMP_ARCH_NATIVE};
-#endif
     int result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0);
     if (result == 0) {
         result = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
@@ -162,18 +190,25 @@ static int set_up(scmp_filter_ctx filter)
         /* Without it, older kernels slow the whole process down. */
         result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
     }
-    for (size_t i = 0; i < ARRAY_LEN(others) && result == 0; i++) {
-        result = seccomp_arch_add(filter, others[i]);
-        result = result == -EEXIST ? 0 : result;
-    }
     return result;
 }
 
-static int make_filter(scmp_filter_ctx filter, struct error *err)
+/* The rules for ARCHITECTURE alone. */
+static int make_filter(scmp_filter_ctx filter, uint32_t architecture, bool hidden,
+                       struct error *err)
 {
     int result = set_up(filter);
+    if (result == 0 && architecture != seccomp_arch_native()) {
+        result = seccomp_arch_add(filter, architecture);
+        if (result == 0) {
+            result = seccomp_arch_remove(filter, seccomp_arch_native());
+        }
+    }
     if (result == 0) {
         result = add_conditional(filter);
+    }
+    if (result == 0) {
+        result = add_sockets(filter, hidden);
     }
     if (result != 0) {
         errno = -result;
@@ -189,6 +224,41 @@ static int make_filter(scmp_filter_ctx filter, struct error *err)
     return 0;
 }
 
+/* Adds the rules for a further kind of program that runs on this machine. */
+static int add_kind(scmp_filter_ctx filter, uint32_t architecture, bool hidden, struct error *err)
+{
+    AUTO(free_filter) scmp_filter_ctx other = seccomp_init(SCMP_ACT_ALLOW);
+    if (!other) {
+        return error_set(err, ERR_ISOLATION, "seccomp: out of memory");
+    }
+    if (make_filter(other, architecture, hidden, err) != 0) {
+        return -1;
+    }
+    int result = seccomp_merge(filter, other);
+    if (result != 0) {
+        errno = -result;
+        return error_errno(err, ERR_ISOLATION, "seccomp: make the filter");
+    }
+    other = NULL; /* it is the filter's now */
+    return 0;
+}
+
+static int make_whole(scmp_filter_ctx filter, struct error *err)
+{
+    if (make_filter(filter, seccomp_arch_native(), false, err) != 0) {
+        return -1;
+    }
+#if defined(__x86_64__)
+    return add_kind(filter, SCMP_ARCH_X86, true, err) != 0
+               ? -1
+               : add_kind(filter, SCMP_ARCH_X32, false, err);
+#elif defined(__aarch64__)
+    return add_kind(filter, SCMP_ARCH_ARM, false, err);
+#else
+    return 0;
+#endif
+}
+
 /* libseccomp gives the program only into a file. */
 static int export_filter(struct buf *out, struct error *err)
 {
@@ -197,7 +267,7 @@ static int export_filter(struct buf *out, struct error *err)
     if (!filter || fd < 0) {
         return error_set(err, ERR_ISOLATION, "seccomp: out of memory");
     }
-    if (make_filter(filter, err) != 0) {
+    if (make_whole(filter, err) != 0) {
         return -1;
     }
     int result = seccomp_export_bpf(filter, fd);

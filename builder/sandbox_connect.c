@@ -1,0 +1,290 @@
+/*
+ * A RUN's connect() is made for it by a child of the sandbox's outer process, which the kernel asks
+ * what to do (seccomp_unotify(2)): not to the endpoints that hand out keys. Needs no rights over
+ * the machine's network, so it works for every user.
+ *
+ * The program could change the address while it is looked at, or put another socket in the place of
+ * its own. So the call is never let through: its address is copied, and the connection is made with
+ * the copy, on the very socket that was looked at. What may take minutes, or has to be done as who
+ * asks, gets a process of its own. All of them are out of the RUN's sight.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/net.h>
+#include <linux/openat2.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/memory.h"
+#include "builder/sandbox_internal.h"
+
+/* SECCOMP_IOCTL_NOTIF_SET_FLAGS and its flag, which older headers lack. */
+#define NOTIF_SET_FLAGS _IOW('!', 4, uint64_t)
+enum { SYNC_WAKE_UP = 1 };
+
+/* How 32-bit programs on x86 mostly say it: the arguments lie in their memory. */
+enum { I386_SOCKETCALL = 102 };
+
+/* The numbers behind NAME in STATUS, at most MAX; returns how many. */
+static size_t read_numbers(const char *status, const char *name, unsigned *out, size_t max)
+{
+    const char *line = strstr(status, name);
+    size_t len = 0;
+    if (!line) {
+        return 0;
+    }
+    line += strlen(name);
+    while (len < max && *line && *line != '\n') {
+        char *end = NULL;
+        unsigned long number = strtoul(line, &end, 10);
+        if (end == line) {
+            break;
+        }
+        out[len++] = (unsigned)number;
+        line = end + strspn(end, " \t");
+    }
+    return len;
+}
+
+static int read_memory(uint32_t pid, uint64_t address, void *out, size_t len)
+{
+    struct iovec here = {.iov_base = out, .iov_len = len};
+    struct iovec there = {.iov_base = (void *)(uintptr_t)address, .iov_len = len};
+    ssize_t got = process_vm_readv((pid_t)pid, &here, 1, &there, 1, 0);
+    return got == (ssize_t)len ? 0 : -1;
+}
+
+/* The arguments of connect(): descriptor, address, its length. */
+static int find_arguments(const struct seccomp_notif *asked, uint64_t out[3])
+{
+    const struct seccomp_data *call = &asked->data;
+    uint32_t words[3];
+    if (call->arch != AUDIT_ARCH_I386 || call->nr != I386_SOCKETCALL) {
+        memcpy(out, call->args, 3 * sizeof out[0]);
+        return 0;
+    }
+    if (read_memory(asked->pid, call->args[1], words, sizeof words) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        out[i] = words[i];
+    }
+    return 0;
+}
+
+/* Our own descriptor of the socket that is FD in PROCESS. */
+static int take_socket(pid_t process, uint64_t fd)
+{
+    AUTO(fd_closep) int pidfd = (int)syscall(SYS_pidfd_open, process, 0);
+    return pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, (int)fd, 0);
+}
+
+/* Sockets in the file system: names mean what they mean to the asker, and who listens may ask who
+ * came. */
+static int become_asker(int proc, uint32_t pid, const char *status)
+{
+    unsigned uids[2] = {0}; /* real, effective */
+    unsigned gids[2] = {0};
+    AUTO(mem_freep) gid_t *groups = mem_calloc(NGROUPS_MAX, sizeof *groups);
+    size_t groups_len = read_numbers(status, "\nGroups:", groups, NGROUPS_MAX);
+    char path[64];
+    if (read_numbers(status, "\nUid:", uids, 2) != 2 ||
+        read_numbers(status, "\nGid:", gids, 2) != 2) {
+        errno = ESRCH;
+        return -1;
+    }
+    snprintf(path, sizeof path, "%u/cwd", pid);
+    AUTO(fd_closep) int cwd = openat(proc, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    snprintf(path, sizeof path, "%u/root", pid);
+    AUTO(fd_closep) int root = openat(proc, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (cwd < 0 || root < 0 || fchdir(root) != 0 || chroot(".") != 0 || fchdir(cwd) != 0) {
+        return -1;
+    }
+    /* Without subordinate ids there is only one, and no groups. */
+    if (setgroups(groups_len, groups) != 0 && errno != EPERM) {
+        return -1;
+    }
+    if (setresgid(gids[1], gids[1], gids[1]) != 0 || setresuid(uids[1], uids[1], uids[1]) != 0) {
+        return -1;
+    }
+    /* Which a change of credentials takes away. */
+    return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+}
+
+/* One connect(), as it was asked for. */
+struct question {
+    struct seccomp_notif asked;
+    struct buf status; /* of who asks, as /proc has it */
+    struct sockaddr_storage address;
+    socklen_t len;
+    int fd; /* the socket, ours too; -1: none */
+    int domain;
+};
+
+/* Returns 0 or the errno that connect() is to end with. */
+static int understand(int proc, struct question *q)
+{
+    struct error ignored = {0};
+    uint64_t arguments[3];
+    unsigned process = 0;
+    char path[64];
+    socklen_t size = sizeof q->domain;
+    if (find_arguments(&q->asked, arguments) != 0) {
+        return EFAULT;
+    }
+    q->len = (socklen_t)arguments[2];
+    if (q->len > sizeof q->address) {
+        return EINVAL;
+    }
+    if (read_memory(q->asked.pid, arguments[1], &q->address, q->len) != 0) {
+        return EFAULT;
+    }
+    /* A thread may ask; its process has the descriptors. */
+    snprintf(path, sizeof path, "%u/status", q->asked.pid);
+    if (file_read(proc, path, LIMIT_TEXT_FILE_BYTES, &q->status, NULL, &ignored) != 0 ||
+        read_numbers(buf_text(&q->status), "\nTgid:", &process, 1) != 1) {
+        return ESRCH;
+    }
+    q->fd = take_socket((pid_t)process, arguments[0]);
+    if (q->fd < 0 || getsockopt(q->fd, SOL_SOCKET, SO_DOMAIN, &q->domain, &size) != 0) {
+        return errno;
+    }
+    return q->domain == AF_VSOCK || sandbox_is_endpoint(&q->address, q->len) ? EPERM : 0;
+}
+
+/* Most of what programs ask for: a name service's socket, which no image has. */
+static bool is_missing(int proc, const struct question *q)
+{
+    const struct sockaddr_un *local = (const struct sockaddr_un *)&q->address;
+    AUTO(mem_freep)
+    char *path = mem_strndup(local->sun_path, q->len - offsetof(struct sockaddr_un, sun_path));
+    char root_path[64];
+    snprintf(root_path, sizeof root_path, "%u/root", q->asked.pid);
+    AUTO(fd_closep) int root = openat(proc, root_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
+    if (root < 0 || path[0] != '/') {
+        return false;
+    }
+    AUTO(fd_closep) int found = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+    return found < 0 && errno == ENOENT;
+}
+
+static bool returns_at_once(const struct question *q)
+{
+    int type = 0;
+    socklen_t size = sizeof type;
+    return (fcntl(q->fd, F_GETFL) & O_NONBLOCK) ||
+           (getsockopt(q->fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_DGRAM);
+}
+
+/* 0 or an errno. */
+static int make_connection(const struct question *q)
+{
+    return connect(q->fd, (const struct sockaddr *)&q->address, q->len) == 0 ? 0 : errno;
+}
+
+static void reply(int listener, const struct question *q, int error)
+{
+    struct seccomp_notif_resp said = {.id = q->asked.id, .error = -error};
+    /* Whoever asked may be gone, or have been interrupted. */
+    ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &said);
+}
+
+/* By a process of its own. */
+static void connect_apart(int listener, int proc, const struct question *q)
+{
+    pid_t child = fork();
+    if (child < 0) {
+        reply(listener, q, errno);
+    } else if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        bool lost =
+            q->domain == AF_UNIX && become_asker(proc, q->asked.pid, buf_text(&q->status)) != 0;
+        reply(listener, q, lost ? errno : make_connection(q));
+        _exit(0);
+    }
+}
+
+static void answer(int listener, int proc, struct question *q)
+{
+    int error = understand(proc, q);
+    if (error) {
+        reply(listener, q, error);
+    } else if (q->domain == AF_UNIX && is_missing(proc, q)) {
+        reply(listener, q, ENOENT);
+    } else if (q->domain != AF_UNIX && returns_at_once(q)) {
+        reply(listener, q, make_connection(q));
+    } else {
+        connect_apart(listener, proc, q);
+    }
+}
+
+static _Noreturn void answer_all(int listener, int proc)
+{
+    const struct sigaction leave = {.sa_handler = SIG_IGN}; /* no child has to be waited for */
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    sigaction(SIGCHLD, &leave, NULL);
+    ioctl(listener, NOTIF_SET_FLAGS, SYNC_WAKE_UP); /* faster; from Linux 6.6 on */
+    struct question q = {.status = BUF_INIT(0)};
+    for (;;) {
+        struct pollfd polled = {.fd = listener, .events = POLLIN};
+        q.asked = (struct seccomp_notif){0};
+        q.fd = -1;
+        buf_clear(&q.status);
+        if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &q.asked) == 0) {
+            answer(listener, proc, &q);
+            fd_closep(&q.fd);
+        } else if (poll(&polled, 1, 0) == 1 && !(polled.revents & POLLIN)) {
+            _exit(0); /* nobody is left who could ask; else one did not wait for the answer */
+        }
+    }
+}
+
+bool sandbox_answer(int listener, int proc)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        answer_all(listener, proc);
+    }
+    return child > 0;
+}
+
+const char *sandbox_cannot_answer(void)
+{
+    AUTO(buf_release) struct buf text = BUF_INIT(0);
+    struct error ignored = {0};
+    const char *capabilities = NULL;
+    if (file_read(AT_FDCWD, "/proc/self/status", LIMIT_TEXT_FILE_BYTES, &text, NULL, &ignored) ==
+        0) {
+        capabilities = strstr(buf_text(&text), "\nCapEff:");
+    }
+    if (!capabilities ||
+        !(strtoull(capabilities + strlen("\nCapEff:"), NULL, 16) & (1ULL << CAP_SYS_PTRACE))) {
+        return "CAP_SYS_PTRACE is missing";
+    }
+    buf_clear(&text);
+    if (file_read(AT_FDCWD, "/proc/sys/kernel/yama/ptrace_scope", LIMIT_TEXT_FILE_BYTES, &text,
+                  NULL, &ignored) == 0 &&
+        buf_text(&text)[0] == '3') {
+        return "kernel.yama.ptrace_scope is 3";
+    }
+    return NULL;
+}
