@@ -7,10 +7,15 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/spill.h"
 
 void buf_release(struct buf *b)
 {
-    free(b->data);
+    if (b->large) {
+        spill_free(b->data, b->cap);
+    } else {
+        free(b->data);
+    }
     b->data = NULL;
     b->len = 0;
     b->cap = 0;
@@ -33,7 +38,7 @@ char *buf_reserve(struct buf *b, size_t extra)
         while (cap < need) {
             cap *= 2;
         }
-        b->data = mem_realloc(b->data, cap, 1);
+        b->data = b->large ? spill_realloc(b->data, b->cap, cap) : mem_realloc(b->data, cap, 1);
         b->cap = cap;
     }
     b->data[b->len + extra] = '\0';
@@ -93,7 +98,7 @@ const char *buf_text(const struct buf *b)
 
 char *buf_take(struct buf *b)
 {
-    char *data = b->data ? b->data : mem_strdup("");
+    char *data = !b->data ? mem_strdup("") : b->large ? spill_take(b->data, b->cap) : b->data;
     b->data = NULL;
     b->len = 0;
     b->cap = 0;

@@ -18,11 +18,18 @@ struct buf {
     size_t len; /* bytes in use */
     size_t cap;
     size_t max; /* most bytes that may be in use; 0: no limit */
+    bool large; /* grows with the number of files: base/spill.h */
 };
 
 #define BUF_INIT(MAX)                                                                              \
     {                                                                                              \
         .data = NULL, .len = 0, .cap = 0, .max = (MAX)                                             \
+    }
+
+/* One that grows with the number of files. */
+#define BUF_INIT_LARGE(MAX)                                                                        \
+    {                                                                                              \
+        .data = NULL, .len = 0, .cap = 0, .max = (MAX), .large = true                              \
     }
 
 /* Frees the bytes; the struct is empty and usable again. */

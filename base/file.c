@@ -15,6 +15,7 @@
 
 #include "base/limits.h"
 #include "base/memory.h"
+#include "base/spill.h"
 
 int file_open(int dirfd, const char *path, int flags, mode_t mode, int *fd_out, struct error *err)
 {
@@ -59,7 +60,7 @@ int file_open_no_links(int rootfd, const char *path, int flags, mode_t mode, int
                         RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, fd_out, err);
 }
 
-enum { READ_CHUNK = 64 * 1024 };
+enum { READ_CHUNK = 64 * 1024, WRITE_CHUNK = 1024 * 1024 };
 
 int file_read_fd(int fd, const char *name, size_t max, struct buf *out, struct error *err)
 {
@@ -78,6 +79,7 @@ int file_read_fd(int fd, const char *name, size_t max, struct buf *out, struct e
         }
         out->len += (size_t)got;
         out->data[out->len] = '\0';
+        spill_looked_bytes((size_t)got);
         if (out->len > max) {
             return error_set(err, ERR_USAGE, "'%s' is larger than %zu bytes", name, max);
         }
@@ -112,7 +114,7 @@ int file_write_fd(int fd, const char *name, const void *data, size_t len, struct
 {
     const char *p = data;
     while (len > 0) {
-        ssize_t put = write(fd, p, len);
+        ssize_t put = write(fd, p, len < WRITE_CHUNK ? len : WRITE_CHUNK);
         if (put < 0 && errno == EINTR) {
             continue;
         }
@@ -121,6 +123,7 @@ int file_write_fd(int fd, const char *name, const void *data, size_t len, struct
         }
         p += put;
         len -= (size_t)put;
+        spill_looked_bytes((size_t)put);
     }
     return 0;
 }

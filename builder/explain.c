@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "base/memory.h"
+#include "base/spill.h"
 
 /* Raised with the form. */
 #define RECORD_KIND "inputs-3"
@@ -14,102 +15,81 @@
 
 enum { SHOWN = 3 };
 
+/* An input of a list, as step_key.c writes it. */
 struct input {
+    const char *list;
+    size_t len;      /* bytes */
+    size_t at;       /* where the next begins */
+    struct buf name; /* every name tells only how it differs from the one before */
     uint64_t hash;
-    char *name;
-    size_t order; /* of inputs with the same name, the first is compared with the first */
+    bool is_there; /* else the list has ended */
 };
 
-struct inputs {
-    struct input *items;
-    size_t len;
-};
-
-static void inputs_release(struct inputs *inputs)
+/* Goes on to the next one; whatever is damaged ends the list. */
+static void next(struct input *input)
 {
-    for (size_t i = 0; i < inputs->len; i++) {
-        free(inputs->items[i].name);
-    }
-    free(inputs->items);
-}
-
-static int by_name(const void *a, const void *b)
-{
-    const struct input *x = a;
-    const struct input *y = b;
-    int order = strcmp(x->name, y->name);
-    return order ? order : x->order < y->order ? -1 : x->order > y->order;
-}
-
-/* Adds the input NAME, which this takes over. */
-static void add_input(struct inputs *inputs, uint64_t hash, char *name, size_t *cap)
-{
-    if (inputs->len == *cap) {
-        *cap = *cap ? *cap * 2 : 64;
-        inputs->items = mem_realloc(inputs->items, *cap, sizeof *inputs->items);
-    }
-    inputs->items[inputs->len] = (struct input){hash, name, inputs->len};
-    inputs->len++;
-}
-
-/* Takes the record apart (step_key.c has its form), and sorts it by name; whatever is damaged ends
- * it. */
-static struct inputs parse(const struct buf *text)
-{
-    struct inputs out = {0};
-    size_t cap = 0;
-    uint64_t hash;
     uint16_t shared;
-    const size_t head = sizeof hash + sizeof shared;
-    for (size_t at = 0; at + head < text->len;) {
-        const char *rest = text->data + at + head;
-        size_t room = text->len - at - head;
-        size_t len = strnlen(rest, room);
-        const char *before = out.len ? out.items[out.len - 1].name : "";
-        memcpy(&hash, text->data + at, sizeof hash);
-        memcpy(&shared, text->data + at + sizeof hash, sizeof shared);
-        if (len == room || shared > strlen(before)) {
-            break;
-        }
-        add_input(&out, hash, mem_printf("%.*s%s", (int)shared, before, rest), &cap);
-        at += head + len + 1;
+    const size_t head = sizeof input->hash + sizeof shared;
+    const char *data = input->list + input->at;
+    size_t left = input->len - input->at;
+    input->is_there = false;
+    if (left <= head) {
+        return;
     }
-    if (out.len > 1) {
-        qsort(out.items, out.len, sizeof *out.items, by_name);
+    size_t len = strnlen(data + head, left - head);
+    memcpy(&input->hash, data, sizeof input->hash);
+    memcpy(&shared, data + sizeof input->hash, sizeof shared);
+    if (len == left - head || shared > input->name.len) {
+        return;
     }
-    return out;
+    input->name.len = shared;
+    buf_append(&input->name, data + head, len);
+    input->at += head + len + 1;
+    input->is_there = true;
+    spill_looked(1);
 }
 
-static void add_reason(struct buf *out, size_t *count, const char *name, const char *what)
+static struct input first(const char *list, size_t len)
+{
+    struct input input = {.list = list, .len = len};
+    next(&input);
+    return input;
+}
+
+static void input_release(struct input *input)
+{
+    buf_release(&input->name);
+}
+
+static void add_reason(struct buf *out, size_t *count, const struct input *input, const char *what)
 {
     (*count)++;
     if (*count <= SHOWN) {
-        buf_printf(out, "%s%.200s%s%s", *count > 1 ? ", " : "", name, what[0] ? " " : "", what);
+        buf_printf(out, "%s%.200s %s", *count > 1 ? ", " : "", buf_text(&input->name), what);
     }
 }
 
-/* Both lists are sorted by name. What comes first in the step's own order is told first. */
-static void compare(const struct inputs *before, const struct inputs *now, struct buf *out)
+/* Both lists are in the step's order, in which the files of a source are sorted: of two names that
+ * differ, the lesser is missing from the other list. */
+static void compare(const struct record_view *then, const struct buf *now, struct buf *out)
 {
+    AUTO(input_release) struct input before = first(then->value, then->len);
+    AUTO(input_release) struct input after = first(buf_text(now), now->len);
     size_t count = 0;
-    size_t i = 0;
-    size_t j = 0;
-    while (i < before->len || j < now->len) {
-        int order = i == before->len ? 1
-                    : j == now->len  ? -1
-                                     : strcmp(before->items[i].name, now->items[j].name);
-        if (order == 0) {
-            if (before->items[i].hash != now->items[j].hash) {
-                add_reason(out, &count, now->items[j].name, "changed");
-            }
-            i++;
-            j++;
-        } else if (order < 0) {
-            add_reason(out, &count, before->items[i].name, "is gone");
-            i++;
-        } else {
-            add_reason(out, &count, now->items[j].name, "is new");
-            j++;
+    while (before.is_there || after.is_there) {
+        int order = !before.is_there  ? 1
+                    : !after.is_there ? -1
+                                      : strcmp(buf_text(&before.name), buf_text(&after.name));
+        if (order == 0 && before.hash != after.hash) {
+            add_reason(out, &count, &after, "changed");
+        } else if (order != 0) {
+            add_reason(out, &count, order < 0 ? &before : &after, order < 0 ? "is gone" : "is new");
+        }
+        if (order <= 0) {
+            next(&before);
+        }
+        if (order >= 0) {
+            next(&after);
         }
     }
     if (count > SHOWN) {
@@ -120,15 +100,12 @@ static void compare(const struct inputs *before, const struct inputs *now, struc
 char *explain_miss(struct store *store, const char *place, const struct buf *inputs)
 {
     struct error ignored = {0};
-    AUTO(buf_release) struct buf text = BUF_INIT(INPUTS_MAX);
+    AUTO(record_view_release) struct record_view then = {0};
     AUTO(buf_release) struct buf out = BUF_INIT(0);
-    bool found = false;
-    if (store_record_get(store, RECORD_KIND, place, &text, &found, &ignored) != 0 || !found) {
+    if (store_record_view(store, RECORD_KIND, place, &then, &ignored) != 0 || !then.value) {
         return mem_strdup("never made before");
     }
-    AUTO(inputs_release) struct inputs before = parse(&text);
-    AUTO(inputs_release) struct inputs now = parse(inputs);
-    compare(&before, &now, &out);
+    compare(&then, inputs, &out);
     return out.len ? buf_take(&out) : mem_strdup("its layer is not in the store any more");
 }
 

@@ -75,6 +75,7 @@ struct step_key *step_key_new(const struct digest *chain, const struct layer_opt
 {
     const int how[] = {(int)options->compression, options->level, (int)options->timestamps};
     struct step_key *key = mem_calloc(1, sizeof *key);
+    key->inputs = (struct buf)BUF_INIT_LARGE(0);
     key->hasher = hasher_new();
     hasher_add_text(key->hasher, KEY_VERSION);
     hasher_add_text(key->hasher, what);

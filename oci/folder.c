@@ -275,7 +275,7 @@ static int add_file(struct scan *scan, struct entry *entry, const struct stat_it
     entry->handle =
         folder_source_add(scan->source, entry->path, st, item->is_known ? &item->known : NULL,
                           item->has_xattrs || item->xattrs_unknown);
-    entry->path = scan->source->files[entry->handle].path;
+    entry->path = folder_file_at(scan->source, entry->handle)->path;
     if (item->is_known && entry->size > 0) {
         entry->digest = item->known.digest;
         entry->flags |= ENTRY_HAS_DIGEST;

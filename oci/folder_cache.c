@@ -13,6 +13,7 @@
 
 #include "base/limits.h"
 #include "base/memory.h"
+#include "base/spill.h"
 #include "oci/folder_internal.h"
 
 #define KIND_STAT "stat"
@@ -45,6 +46,7 @@ static const char *cache_name(const struct folder_source *source)
 static struct stored_item item_at(const struct folder_source *source, size_t index)
 {
     struct stored_item item;
+    spill_looked(1);
     memcpy(&item, source->cache_items + index * sizeof item, sizeof item);
     return item;
 }
@@ -53,12 +55,18 @@ static struct stored_item item_at(const struct folder_source *source, size_t ind
  * missing. */
 static void parse_cache(struct folder_source *source)
 {
-    const char *data = buf_text(&source->cache_bytes);
-    size_t len = source->cache_bytes.len;
-    const size_t used = sizeof CACHE_MAGIC - 1 + COUNT_DIGITS + 1;
+    const char *data = source->cache.value;
+    size_t len = source->cache.len;
+    enum { USED = sizeof CACHE_MAGIC - 1 + COUNT_DIGITS + 1 };
+    const size_t used = USED;
+    char line[USED + 1] = "";
     uint64_t count = 0;
-    if (len < used || sscanf(data, CACHE_MAGIC "%10" SCNu64, &count) != 1 ||
-        data[used - 1] != '\n' || count > (len - used) / sizeof(struct stored_item)) {
+    if (len < used) {
+        return;
+    }
+    memcpy(line, data, used);
+    if (sscanf(line, CACHE_MAGIC "%10" SCNu64, &count) != 1 || data[used - 1] != '\n' ||
+        count > (len - used) / sizeof(struct stored_item)) {
         return;
     }
     source->cache_items = data + used;
@@ -85,7 +93,7 @@ static void fill_slots(struct folder_source *source)
     while (source->cache_slots_cap < source->cache_len * 2) {
         source->cache_slots_cap *= 2;
     }
-    source->cache_slots = mem_calloc(source->cache_slots_cap, sizeof *source->cache_slots);
+    source->cache_slots = spill_calloc(source->cache_slots_cap, sizeof *source->cache_slots);
     for (size_t i = 0; i < source->cache_len; i++) {
         size_t at = slot_of(source, item_at(source, i).inode);
         while (source->cache_slots[at]) {
@@ -97,9 +105,8 @@ static void fill_slots(struct folder_source *source)
 
 void folder_cache_drop(struct folder_source *source)
 {
-    buf_release(&source->cache_bytes);
-    source->cache_bytes = (struct buf)BUF_INIT(0);
-    free(source->cache_slots);
+    record_view_release(&source->cache);
+    spill_free(source->cache_slots, source->cache_slots_cap * sizeof *source->cache_slots);
     source->cache_slots = NULL;
     source->cache_len = 0;
 }
@@ -107,13 +114,11 @@ void folder_cache_drop(struct folder_source *source)
 /* The lock is held. */
 static void load(struct folder_source *source, struct store *store)
 {
-    bool found = false;
     struct error ignored = {0};
     source->cache_read = true;
     if (store &&
-        store_record_get(store, KIND_STAT, cache_name(source), &source->cache_bytes, &found,
-                         &ignored) == 0 &&
-        found) {
+        store_record_view(store, KIND_STAT, cache_name(source), &source->cache, &ignored) == 0 &&
+        source->cache.value) {
         parse_cache(source);
         fill_slots(source);
     }
@@ -170,7 +175,7 @@ bool folder_known_digest(struct folder_source *source, struct store *store, uint
     if (!source->cache_read) {
         load(source, store);
     }
-    struct folder_file *file = &source->files[handle];
+    struct folder_file *file = folder_file_at(source, handle);
     bool known = file->hashed || look_up(source, file);
     if (known) {
         *out = file->digest;
@@ -182,7 +187,7 @@ bool folder_known_digest(struct folder_source *source, struct store *store, uint
 void folder_remember(struct folder_source *source, uint64_t handle, const struct digest *digest,
                      bool unchanged)
 {
-    struct folder_file *file = &source->files[handle];
+    struct folder_file *file = folder_file_at(source, handle);
     int64_t margin = file->fine_clock ? fine_margin_ns : coarse_margin_ns;
     pthread_mutex_lock(&source->lock);
     file->digest = *digest;
@@ -192,63 +197,54 @@ void folder_remember(struct folder_source *source, uint64_t handle, const struct
     pthread_mutex_unlock(&source->lock);
 }
 
-static int by_path(const void *a, const void *b, void *ctx)
+/* The next file from *AT on whose digest may be kept; NULL: there is none. The lock is held. */
+static struct folder_file *next_kept(struct folder_source *source, size_t *at)
 {
-    const struct folder_source *source = ctx;
-    return strcmp(source->files[*(const uint32_t *)a].path,
-                  source->files[*(const uint32_t *)b].path);
-}
-
-/* The numbers of all files whose digest may be kept, by path; the caller's. The lock is held. */
-static uint32_t *collect(struct folder_source *source, size_t *len_out)
-{
-    uint32_t *list = mem_calloc(source->files_len + 1, sizeof *list);
-    size_t len = 0;
-    for (size_t i = 0; i < source->files_len; i++) {
-        struct folder_file *file = &source->files[i];
+    while (*at < source->files_len) {
+        struct folder_file *file = folder_file_at(source, (*at)++);
         if ((file->hashed || look_up(source, file)) && !file->racy) {
-            list[len++] = (uint32_t)i;
+            return file;
         }
     }
-    qsort_r(list, len, sizeof *list, by_path, source);
-    *len_out = len;
-    return list;
+    return NULL;
 }
 
-static void render(const struct folder_source *source, const uint32_t *list, size_t len,
-                   struct buf *out)
+/* Files come in the order in which the scan met them: by path. The lock is held. */
+static void render(struct folder_source *source, struct buf *out)
 {
+    size_t len = 0;
+    size_t path_at = 0;
+    const size_t head = strlen(CACHE_MAGIC) + COUNT_DIGITS + 1;
+    buf_printf(out, CACHE_MAGIC "%0*d\n", COUNT_DIGITS, 0);
     size_t at = 0;
-    buf_reserve(out, 64 + len * sizeof(struct stored_item) + source->names_len);
-    buf_printf(out, CACHE_MAGIC "%0*zu\n", COUNT_DIGITS, len);
-    for (size_t i = 0; i < len; i++) {
-        const struct folder_file *file = &source->files[list[i]];
+    for (const struct folder_file *file; (file = next_kept(source, &at)); len++) {
         size_t path_len = strlen(file->path);
         struct stored_item item = {.inode = file->stamp.inode,
                                    .size = file->stamp.size,
                                    .mtime_ns = file->stamp.mtime_ns,
                                    .ctime_ns = file->stamp.ctime_ns,
-                                   .path = (uint32_t)at,
+                                   .path = (uint32_t)path_at,
                                    .path_len = (uint32_t)path_len,
                                    .may_have_xattrs = file->may_have_xattrs};
         memcpy(item.digest, file->digest.bytes, DIGEST_BYTES);
         buf_append(out, &item, sizeof item);
-        at += path_len + 1;
+        path_at += path_len + 1;
     }
-    for (size_t i = 0; i < len; i++) {
-        const char *path = source->files[list[i]].path;
-        buf_append(out, path, strlen(path) + 1);
+    char count[COUNT_DIGITS + 1];
+    snprintf(count, sizeof count, "%0*zu", COUNT_DIGITS, len);
+    memcpy(out->data + head - 1 - COUNT_DIGITS, count, COUNT_DIGITS);
+    at = 0;
+    for (const struct folder_file *file; (file = next_kept(source, &at));) {
+        buf_append(out, file->path, strlen(file->path) + 1);
     }
 }
 
 static void save(struct folder_source *source, struct store *store)
 {
-    AUTO(buf_release) struct buf bytes = BUF_INIT(0);
+    AUTO(buf_release) struct buf bytes = BUF_INIT_LARGE(0);
     pthread_mutex_lock(&source->lock);
     if (source->cache_stale && source->names_len < UINT32_MAX && source->files_len < UINT32_MAX) {
-        size_t len = 0;
-        AUTO(mem_freep) uint32_t *list = collect(source, &len);
-        render(source, list, len, &bytes);
+        render(source, &bytes);
         source->cache_stale = false;
     }
     pthread_mutex_unlock(&source->lock);

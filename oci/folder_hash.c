@@ -7,6 +7,7 @@
 
 #include "base/cancel.h"
 #include "base/memory.h"
+#include "base/spill.h"
 #include "oci/folder_internal.h"
 
 enum { READ_SIZE = 128 * 1024 };
@@ -18,6 +19,7 @@ static pthread_mutex_t publish_lock = PTHREAD_MUTEX_INITIALIZER;
 struct hash_job {
     struct store *store;
     struct entry **entries; /* to be hashed */
+    size_t entries_cap;
     size_t len;
     uint64_t bytes; /* of all of them */
     size_t next;    /* atomic */
@@ -122,7 +124,7 @@ static int hash_folder_file(const struct hash_job *job, const struct hash_tools 
     struct file_stamp stamp;
     file_stamp_of(&st, &stamp);
     folder_remember(source, entry->handle, out,
-                    file_stamp_equal(&stamp, &source->files[entry->handle].stamp));
+                    file_stamp_equal(&stamp, &folder_file_at(source, entry->handle)->stamp));
     return 0;
 }
 
@@ -162,6 +164,7 @@ static void hash_some(void *arg)
             return;
         }
         struct digest digest;
+        spill_looked(1);
         int result = cancel_requested() ? cancel_error(&err)
                                         : hash_entry(job, &tools, job->entries[at], &digest, &err);
         if (result != 0) {
@@ -176,7 +179,8 @@ static void hash_some(void *arg)
  * among them. */
 static void collect(const struct tree *tree, size_t first, size_t end, struct hash_job *job)
 {
-    job->entries = mem_calloc(end > first ? end - first : 1, sizeof(*job->entries));
+    job->entries_cap = end > first ? end - first : 0;
+    job->entries = spill_calloc(job->entries_cap, sizeof(*job->entries));
     for (size_t i = first; i < end; i++) {
         const struct entry *entry = entry_inode(tree_at(tree, i));
         if (entry && entry->type == ENTRY_FILE && !has_digest(entry)) {
@@ -216,7 +220,7 @@ int tree_hash_files(struct tree *tree, size_t first, size_t end, struct store *s
     if (tasks > 1) {
         pool_wait(pool, &group);
     }
-    free(job.entries);
+    spill_free(job.entries, job.entries_cap * sizeof(*job.entries));
     pthread_mutex_destroy(&job.lock);
     if (job.failed) {
         *err = job.err;

@@ -36,24 +36,27 @@ struct folder_source {
     struct content_source base;
     int fd;
     dev_t device;
-    bool fine_clock;     /* of that device */
-    char *path;          /* absolute: the cache's name */
-    int64_t scanned_ns;  /* when the scan began */
-    struct arena *names; /* the files' paths */
-    size_t names_len;    /* bytes, with terminators */
-    struct folder_file *files;
+    bool fine_clock;           /* of that device */
+    char *path;                /* absolute: the cache's name */
+    int64_t scanned_ns;        /* when the scan began */
+    struct arena *names;       /* the files' paths */
+    size_t names_len;          /* bytes, with terminators */
+    struct folder_file *files; /* through folder_file_at() */
     size_t files_len;
     size_t files_cap;
-    pthread_mutex_t lock;    /* guards what follows, and the files' digests */
-    bool cache_read;         /* the cache does not change any more */
-    struct buf cache_bytes;  /* as the store has it */
-    const char *cache_items; /* in there; see folder_cache.c */
+    pthread_mutex_t lock;     /* guards what follows, and the files' digests */
+    bool cache_read;          /* the cache does not change any more */
+    struct record_view cache; /* as the store has it */
+    const char *cache_items;  /* in there; see folder_cache.c */
     const char *cache_paths;
     size_t cache_len;      /* items */
     uint32_t *cache_slots; /* a hash table by inode, sized to a power of two: indices + 1 */
     size_t cache_slots_cap;
     bool cache_stale; /* the files say something that the cache in the store does not */
 };
+
+/* The file HANDLE of SOURCE; good until the next is added. */
+struct folder_file *folder_file_at(const struct folder_source *source, uint64_t handle);
 
 /* A source for the folder PATH (absolute) open as FD; both are taken over. */
 struct folder_source *folder_source_new(int fd, char *path);

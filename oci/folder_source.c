@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/spill.h"
 #include "oci/folder_internal.h"
 #include "oci/tree_internal.h"
 
@@ -28,9 +29,15 @@ bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b)
            a->ctime_ns == b->ctime_ns;
 }
 
+struct folder_file *folder_file_at(const struct folder_source *source, uint64_t handle)
+{
+    spill_looked(1);
+    return &source->files[handle];
+}
+
 static const char *path_of(const struct folder_source *source, uint64_t handle)
 {
-    return source->files[handle].path;
+    return folder_file_at(source, handle)->path;
 }
 
 int folder_open_file(struct folder_source *source, uint64_t handle, int *fd_out,
@@ -47,7 +54,7 @@ int folder_open_file(struct folder_source *source, uint64_t handle, int *fd_out,
         return error_errno(err, ERR_USAGE, "read '%s/%s'", source->path, path);
     }
     if (!S_ISREG(st_out->st_mode) ||
-        (uint64_t)st_out->st_size != source->files[handle].stamp.size) {
+        (uint64_t)st_out->st_size != folder_file_at(source, handle)->stamp.size) {
         return error_set(err, ERR_USAGE, "'%s/%s' changed during the build", source->path, path);
     }
     *fd_out = fd_steal(&fd);
@@ -114,7 +121,7 @@ static int folder_open(struct content_source *base, const struct entry *entry, s
                                 .source = content_ref(base),
                                 .path = path_of(source, entry->handle),
                                 .fd = fd,
-                                .left = source->files[entry->handle].stamp.size};
+                                .left = folder_file_at(source, entry->handle)->stamp.size};
     *out = &r->base;
     return 0;
 }
@@ -126,7 +133,7 @@ static void folder_source_free(struct content_source *base)
     pthread_mutex_destroy(&source->lock);
     arena_unref(source->names);
     folder_cache_drop(source);
-    free(source->files);
+    spill_free(source->files, source->files_cap * sizeof *source->files);
     free(source->path);
     free(source);
 }
@@ -148,8 +155,10 @@ uint64_t folder_source_add(struct folder_source *source, const char *path, const
                            const struct cached_file *known, bool may_have_xattrs)
 {
     if (source->files_len == source->files_cap) {
-        source->files_cap = source->files_cap ? source->files_cap * 2 : 256;
-        source->files = mem_realloc(source->files, source->files_cap, sizeof *source->files);
+        const size_t one = sizeof *source->files;
+        size_t cap = source->files_cap ? source->files_cap + source->files_cap / 2 : 256;
+        source->files = spill_realloc(source->files, source->files_cap * one, cap * one);
+        source->files_cap = cap;
     }
     struct folder_file *file = &source->files[source->files_len];
     *file = (struct folder_file){.path = arena_text(source->names, path),

@@ -6,6 +6,7 @@
 #include "base/cancel.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "base/spill.h"
 #include "oci/layer_internal.h"
 #include "oci/tar_write.h"
 
@@ -19,6 +20,7 @@ struct layer_notes {
     enum timestamps timestamps;
     pthread_mutex_t lock;
     struct note *notes; /* one per entry */
+    size_t len;
 };
 
 struct layer_notes *layer_notes_new(const struct tree *diff, enum timestamps timestamps)
@@ -26,7 +28,8 @@ struct layer_notes *layer_notes_new(const struct tree *diff, enum timestamps tim
     struct layer_notes *notes = mem_calloc(1, sizeof *notes);
     notes->diff = diff;
     notes->timestamps = timestamps;
-    notes->notes = mem_calloc(tree_len(diff), sizeof *notes->notes);
+    notes->len = tree_len(diff);
+    notes->notes = spill_calloc(notes->len, sizeof *notes->notes);
     pthread_mutex_init(&notes->lock, NULL);
     return notes;
 }
@@ -35,7 +38,7 @@ void layer_notes_freep(struct layer_notes **notes)
 {
     if (*notes) {
         pthread_mutex_destroy(&(*notes)->lock);
-        free((*notes)->notes);
+        spill_free((*notes)->notes, (*notes)->len * sizeof(struct note));
         free(*notes);
     }
     *notes = NULL;

@@ -15,6 +15,7 @@
 #include "base/cancel.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/spill.h"
 #include "oci/store_internal.h"
 
 /* A variable that is set and not empty. */
@@ -106,6 +107,7 @@ int store_open(const char *path, struct store **out, struct error *err)
         return -1;
     }
     store_temp_sweep(store);
+    spill_set_home(store->fd);
     *out = MEM_STEAL(store);
     return 0;
 }

@@ -131,6 +131,19 @@ int store_record_put(struct store *store, const char *kind, const char *name, co
 int store_record_get(struct store *store, const char *kind, const char *name, struct buf *out,
                      bool *found_out, struct error *err);
 
+/* A record's value as it lies on disk: no memory of the process's own, however large. */
+struct record_view {
+    const char *value; /* not terminated; NULL: there is none */
+    size_t len;        /* bytes */
+    const void *mapping;
+};
+/* As store_record_get(). OUT is to be released in any case. */
+int store_record_view(struct store *store, const char *kind, const char *name,
+                      struct record_view *out, struct error *err);
+
+/* Gives the mapping back. */
+void record_view_release(struct record_view *view);
+
 /* Removes a record; a missing one is fine. ERR_STORE. */
 int store_record_remove(struct store *store, const char *kind, const char *name, struct error *err);
 /* The names of all records of KIND, sorted. */

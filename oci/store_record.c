@@ -18,11 +18,14 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "base/spill.h"
 #include "oci/store_internal.h"
 
 #define RECORD_MAGIC "slipway-record 1 "
 
 enum { HEADER_MAX = 160, ORIGINS_MAX = 16, ORIGIN_BYTES_MAX = 64 * 1024 };
+/* Of a value at a time, as it may be one that lies in a file (base/spill.h). */
+enum { PART_BYTES = 256 * 1024 };
 
 static const size_t record_max = 2 * GIB;
 
@@ -39,7 +42,12 @@ static void record_digest(const char *name, size_t name_len, const void *value, 
     AUTO(hasher_freep) struct hasher *h = hasher_new();
     struct digest digest;
     hasher_add_field(h, name, name_len);
-    hasher_add_field(h, value, len);
+    hasher_add(h, &(uint64_t){len}, sizeof(uint64_t));
+    for (size_t at = 0; at < len; at += PART_BYTES) {
+        size_t part = len - at < PART_BYTES ? len - at : PART_BYTES;
+        hasher_add(h, (const char *)value + at, part);
+        spill_looked_bytes(part);
+    }
     hasher_finish(h, &digest);
     digest_hex(&digest, hex);
 }
@@ -113,6 +121,7 @@ static bool goes_on_with(int fd, const char *data, size_t len)
         }
         data += got;
         len -= (size_t)got;
+        spill_looked_bytes((size_t)got);
     }
     return true;
 }
@@ -168,6 +177,12 @@ static int record_read(struct store *store, const char *path, struct buf *bytes,
     return 0;
 }
 
+/* Long names have a hash for their file's name. */
+static bool is_named(const struct record *record, const char *name)
+{
+    return record->name_len == strlen(name) && memcmp(record->name, name, record->name_len) == 0;
+}
+
 int store_record_get(struct store *store, const char *kind, const char *name, struct buf *out,
                      bool *found_out, struct error *err)
 {
@@ -185,8 +200,7 @@ int store_record_get(struct store *store, const char *kind, const char *name, st
     if (record_read(store, path, &bytes, &record, &found, err) != 0) {
         return -1;
     }
-    found =
-        found && record.name_len == strlen(name) && memcmp(record.name, name, record.name_len) == 0;
+    found = found && is_named(&record, name);
     if (found && out->len == 0 && (out->max == 0 || record.value_len <= out->max)) {
         /* Large ones are not copied into memory that is new to the process. */
         memmove(bytes.data, record.value, record.value_len + 1);
@@ -201,6 +215,41 @@ int store_record_get(struct store *store, const char *kind, const char *name, st
     }
     *found_out = found;
     return 0;
+}
+
+int store_record_view(struct store *store, const char *kind, const char *name,
+                      struct record_view *out, struct error *err)
+{
+    *out = (struct record_view){0};
+    if (check_kind(kind, err) != 0) {
+        return -1;
+    }
+    AUTO(mem_freep) char *path = record_path(kind, name);
+    struct record record = {0};
+    struct stat st;
+    AUTO(fd_closep) int fd = openat(store->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 || !store_touch(store, path)) {
+        return 0;
+    }
+    if (fstat(fd, &st) != 0 || st.st_size <= 0 || (uint64_t)st.st_size > record_max) {
+        return 0;
+    }
+    out->mapping = spill_map(fd, (size_t)st.st_size);
+    if (!out->mapping) {
+        error_errno(err, ERR_STORE, "read '%s'", path);
+        return store_fault(store, err);
+    }
+    if (record_parse(out->mapping, (size_t)st.st_size, &record) && is_named(&record, name)) {
+        out->value = record.value;
+        out->len = record.value_len;
+    }
+    return 0;
+}
+
+void record_view_release(struct record_view *view)
+{
+    spill_unmap(view->mapping);
+    *view = (struct record_view){0};
 }
 
 int store_record_remove(struct store *store, const char *kind, const char *name, struct error *err)

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/path.h"
+#include "base/spill.h"
 #include "oci/tree_internal.h"
 
 struct content_source *content_ref(struct content_source *source)
@@ -44,7 +45,7 @@ void tree_unref(struct tree *tree)
         arena_unref(tree->arenas[i]);
     }
     free(tree->arenas);
-    free(tree->entries);
+    spill_free(tree->entries, tree->cap * sizeof *tree->entries);
     free(tree);
 }
 
@@ -71,7 +72,8 @@ struct tree *tree_alloc(size_t cap, const struct tree *a, const struct tree *b)
 {
     struct tree *tree = mem_calloc(1, sizeof *tree);
     tree->refs = 1;
-    tree->entries = mem_calloc(cap, sizeof(*tree->entries));
+    tree->entries = spill_calloc(cap, sizeof(*tree->entries));
+    tree->cap = cap;
     size_t arenas = (a ? a->arenas_len : 0) + (b ? b->arenas_len : 0) + 1;
     tree->arenas = mem_calloc(arenas, sizeof(*tree->arenas));
     hold_arenas(tree, a);
@@ -91,13 +93,16 @@ size_t tree_len(const struct tree *tree)
 
 const struct entry *tree_at(const struct tree *tree, size_t index)
 {
+    spill_looked(1);
     return tree->entries[index];
 }
 
 size_t tree_lower_bound(const struct tree *tree, const char *path)
 {
+    enum { PLACES = 8 }; /* that a search looks at for the first time, roughly */
     size_t low = 0;
     size_t high = tree->len;
+    spill_looked(PLACES);
     while (low < high) {
         size_t mid = low + (high - low) / 2;
         if (strcmp(tree->entries[mid]->path, path) < 0) {

@@ -4,14 +4,16 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/spill.h"
 #include "oci/tree_internal.h"
 
-enum { CHUNK_SIZE = 64 * 1024 };
+enum { FIRST_CHUNK = 64 * 1024, LARGEST_CHUNK = 4 * 1024 * 1024 };
 
 struct tree_builder {
     struct arena *arena;
-    /* A hash set of paths, made with the first tree_builder_has(): indices + 1 into the arena's
-     * entries. */
+    bool unsorted; /* a path did not come behind the one before */
+    /* Then a hash set of paths, made with the first tree_builder_has(): indices + 1 into the
+     * arena's entries. */
     uint32_t *slots; /* LIMIT_ENTRIES fits */
     size_t slots_cap;
     size_t slots_filled; /* entries that are in the set */
@@ -36,28 +38,40 @@ void arena_unref(struct arena *arena)
         return;
     }
     for (size_t i = 0; i < arena->chunks_len; i++) {
-        free(arena->chunks[i]);
+        spill_free(arena->chunks[i].data, arena->chunks[i].size);
     }
     for (size_t i = 0; i < arena->sources_len; i++) {
         content_unref(arena->sources[i]);
     }
     free(arena->chunks);
     free(arena->sources);
-    free(arena->entries);
+    spill_free(arena->entries, arena->entries_cap * sizeof *arena->entries);
     free(arena);
+}
+
+/* A chunk for at least SIZE bytes: the more there are, the larger. */
+static void add_chunk(struct arena *arena, size_t size)
+{
+    size_t wanted = FIRST_CHUNK;
+    for (size_t i = 1; i < arena->chunks_len && wanted < LARGEST_CHUNK; i += 2) {
+        wanted *= 2;
+    }
+    struct arena_chunk chunk = {.size = size > wanted ? size : wanted};
+    chunk.data = spill_realloc(NULL, 0, chunk.size);
+    arena->chunks = mem_realloc(arena->chunks, arena->chunks_len + 1, sizeof *arena->chunks);
+    arena->chunks[arena->chunks_len++] = chunk;
+    arena->used = 0;
 }
 
 /* ALIGN is a power of two. Chunks begin aligned to anything. */
 static void *arena_alloc(struct arena *arena, size_t size, size_t align)
 {
+    size_t room = arena->chunks_len ? arena->chunks[arena->chunks_len - 1].size : 0;
     arena->used = (arena->used + align - 1) & ~(align - 1);
-    if (arena->chunks_len == 0 || arena->used > arena->size || arena->size - arena->used < size) {
-        arena->size = size > CHUNK_SIZE ? size : CHUNK_SIZE;
-        arena->used = 0;
-        arena->chunks = mem_realloc(arena->chunks, arena->chunks_len + 1, sizeof *arena->chunks);
-        arena->chunks[arena->chunks_len++] = mem_alloc(arena->size);
+    if (arena->used > room || room - arena->used < size) {
+        add_chunk(arena, size);
     }
-    void *p = arena->chunks[arena->chunks_len - 1] + arena->used;
+    void *p = arena->chunks[arena->chunks_len - 1].data + arena->used;
     arena->used += size;
     return p;
 }
@@ -102,13 +116,23 @@ struct tree_builder *tree_builder_new(void)
     return b;
 }
 
+static void resize_entries(struct arena *arena, size_t cap)
+{
+    const size_t one = sizeof *arena->entries;
+    arena->entries = spill_realloc(arena->entries, arena->entries_cap * one, cap * one);
+    arena->entries_cap = cap;
+}
+
 static void add(struct tree_builder *b, const struct entry *entry, const char *path)
 {
     struct arena *arena = b->arena;
     if (arena->entries_len == arena->entries_cap) {
-        arena->entries_cap = arena->entries_cap ? arena->entries_cap + arena->entries_cap / 2 : 64;
-        arena->entries = mem_realloc(arena->entries, arena->entries_cap, sizeof *arena->entries);
+        resize_entries(arena,
+                       arena->entries_cap ? arena->entries_cap + arena->entries_cap / 2 : 64);
     }
+    spill_looked(1);
+    b->unsorted = b->unsorted || (arena->entries_len > 0 &&
+                                  strcmp(arena->entries[arena->entries_len - 1].path, path) >= 0);
     struct entry *copy = &arena->entries[arena->entries_len++];
     *copy = *entry;
     copy->target = NULL;
@@ -166,17 +190,39 @@ static void fill_slots(struct tree_builder *b)
     }
 }
 
-bool tree_builder_has(struct tree_builder *b, const char *path)
+/* The paths have come in their order. Mostly asked for is the next one. */
+static const struct entry *find_sorted(const struct arena *arena, const char *path)
 {
-    fill_slots(b);
-    return *slot_of(b, path) != 0;
+    size_t low = 0;
+    size_t high = arena->entries_len;
+    if (high == 0 || strcmp(arena->entries[high - 1].path, path) < 0) {
+        return NULL;
+    }
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        int order = strcmp(arena->entries[mid].path, path);
+        if (order == 0) {
+            return &arena->entries[mid];
+        }
+        low = order < 0 ? mid + 1 : low;
+        high = order < 0 ? high : mid;
+    }
+    return NULL;
 }
 
 const struct entry *tree_builder_get(struct tree_builder *b, const char *path)
 {
+    if (!b->unsorted) {
+        return find_sorted(b->arena, path);
+    }
     fill_slots(b);
     size_t index = *slot_of(b, path);
     return index ? &b->arena->entries[index - 1] : NULL;
+}
+
+bool tree_builder_has(struct tree_builder *b, const char *path)
+{
+    return tree_builder_get(b, path) != NULL;
 }
 
 size_t tree_builder_len(const struct tree_builder *b)
@@ -213,7 +259,7 @@ static void swap_roles(struct entry *link, struct entry *file)
 static void tie_hard_links(struct tree *tree)
 {
     for (size_t i = 0; i < tree->len; i++) {
-        struct entry *entry = (struct entry *)tree->entries[i];
+        struct entry *entry = (struct entry *)tree_at(tree, i);
         const struct entry *target = entry;
         for (int hops = 0; target && target->type == ENTRY_HARDLINK && hops < 40; hops++) {
             target = tree_find(tree, target->link);
@@ -228,31 +274,22 @@ static void tie_hard_links(struct tree *tree)
     }
 }
 
-static bool is_sorted(const struct arena *arena)
-{
-    for (size_t i = 1; i < arena->entries_len; i++) {
-        if (strcmp(arena->entries[i - 1].path, arena->entries[i].path) >= 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
 struct tree *tree_builder_finish(struct tree_builder *b)
 {
     struct arena *arena = b->arena;
     /* A large tree lives long: what growing left over is given back. */
-    arena->entries_cap = arena->entries_len;
-    arena->entries = mem_realloc(arena->entries, arena->entries_cap, sizeof *arena->entries);
+    resize_entries(arena, arena->entries_len);
     struct tree *tree = tree_alloc(arena->entries_len, NULL, NULL);
     tree->arenas[tree->arenas_len++] = MEM_STEAL(b->arena);
     for (size_t i = 0; i < arena->entries_len; i++) {
         tree->entries[i] = &arena->entries[i];
+        spill_looked(1);
     }
-    if (!is_sorted(arena)) {
+    if (b->unsorted) {
         qsort(tree->entries, arena->entries_len, sizeof(*tree->entries), by_path);
     }
     for (size_t i = 0; i < arena->entries_len; i++) {
+        spill_looked(1);
         bool last = i + 1 == arena->entries_len ||
                     strcmp(tree->entries[i]->path, tree->entries[i + 1]->path) != 0;
         if (last) {

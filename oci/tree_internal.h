@@ -4,13 +4,17 @@
 
 #include "oci/tree.h"
 
+struct arena_chunk {
+    char *data;
+    size_t size; /* bytes */
+};
+
 /* Strings, xattrs and entries of one builder, freed as a whole. */
 struct arena {
     long refs; /* atomic */
-    char **chunks;
+    struct arena_chunk *chunks;
     size_t chunks_len;
     size_t used; /* bytes of the last chunk in use */
-    size_t size; /* bytes of the last chunk */
     struct entry *entries;
     size_t entries_len;
     size_t entries_cap;
@@ -23,6 +27,7 @@ struct tree {
     long refs;                    /* atomic */
     const struct entry **entries; /* in path order */
     size_t len;
+    size_t cap;
     struct arena **arenas; /* those that hold the entries */
     size_t arenas_len;
 };

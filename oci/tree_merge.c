@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/spill.h"
 #include "oci/tree_internal.h"
 
 /* What the difference has said so far about folders that hide what lies below them. Since both
@@ -82,7 +83,7 @@ static struct tree *untangled(const struct tree *tree)
     AUTO(mem_freep) const struct entry **links = NULL;
     size_t len = 0;
     for (size_t i = 0; i < tree->len; i++) {
-        if (is_tangled(tree, tree->entries[i])) {
+        if (is_tangled(tree, tree_at(tree, i))) {
             links = links ? links : mem_calloc(tree->len, sizeof *links);
             links[len++] = tree->entries[i];
         }
@@ -111,6 +112,7 @@ static struct tree *lay_over(struct tree *base, struct tree *diff)
     size_t i = 0;
     size_t k = 0;
     while (i < base->len || k < diff->len) {
+        spill_looked(1);
         int order = i == base->len   ? 1
                     : k == diff->len ? -1
                                      : strcmp(base->entries[i]->path, diff->entries[k]->path);

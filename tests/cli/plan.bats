@@ -62,7 +62,7 @@ END
     [[ $output == *"because: variable VERSION changed"* ]]
     sed -i 's/^FROM conformance.busybox:1$/FROM conformance\/configured:1/' app/Dockerfile
     run slipway plan app
-    [[ $output == *"because: file src/two is gone, what the step starts from"* ]]
+    [[ $output == *"because: what the step starts from (the base or an earlier step) changed, file src/two is gone"* ]]
 }
 
 @test "plan --json: states and reasons for programs" {
