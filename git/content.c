@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/memory.h"
+#include "base/spill.h"
 #include "git/eol.h"
 #include "git/library.h"
 #include "git/mirror.h"
@@ -115,7 +116,7 @@ static void content_free(struct content_source *source)
     git_odb_free(c->odb);
     free(c->name);
     free(c->path);
-    free(c->ids);
+    spill_free(c->ids, c->cap * sizeof *c->ids);
     free(c->crlf);
     free(c);
 }
@@ -140,8 +141,10 @@ uint64_t git_content_add(struct content_source *source, const git_oid *id)
 {
     struct git_content *c = (struct git_content *)source;
     if (c->len == c->cap) {
-        c->cap = c->cap ? c->cap * 2 : 1024;
-        c->ids = mem_realloc(c->ids, c->cap, sizeof *c->ids);
+        const size_t one = sizeof *c->ids;
+        size_t cap = c->cap ? c->cap * 2 : 1024;
+        c->ids = spill_realloc(c->ids, c->cap * one, cap * one);
+        c->cap = cap;
     }
     c->ids[c->len] = *id;
     return c->len++;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/spill.h"
 
 #define RECORD_KIND "git-digests"
 /* A record begins with this; another version is another word. */
@@ -12,23 +13,23 @@ enum { MAGIC_LEN = sizeof MAGIC - 1, KEEP_FACTOR = 4, KEEP_ALWAYS = 20000 };
 
 void digest_cache_release(struct digest_cache *cache)
 {
-    free(cache->items);
+    spill_free(cache->items, cache->cap * sizeof *cache->items);
     *cache = (struct digest_cache){0};
 }
 
 void digest_cache_load(struct store *store, const char *name, struct digest_cache *out)
 {
     *out = (struct digest_cache){0};
-    AUTO(buf_release) struct buf data = BUF_INIT(0);
+    AUTO(record_view_release) struct record_view data = {0};
     struct error ignored = {0};
-    bool found = false;
-    if (store_record_get(store, RECORD_KIND, name, &data, &found, &ignored) || !found ||
-        data.len < MAGIC_LEN || memcmp(data.data, MAGIC, MAGIC_LEN) != 0 ||
+    if (store_record_view(store, RECORD_KIND, name, &data, &ignored) != 0 || !data.value ||
+        data.len < MAGIC_LEN || memcmp(data.value, MAGIC, MAGIC_LEN) != 0 ||
         (data.len - MAGIC_LEN) % sizeof *out->items != 0) {
         return;
     }
     out->len = out->cap = (data.len - MAGIC_LEN) / sizeof *out->items;
-    out->items = mem_dup(data.data + MAGIC_LEN, data.len - MAGIC_LEN);
+    out->items = spill_realloc(NULL, 0, data.len - MAGIC_LEN);
+    memcpy(out->items, data.value + MAGIC_LEN, data.len - MAGIC_LEN);
 }
 
 static int compare(const void *a, const void *b)
@@ -52,8 +53,10 @@ bool digest_cache_find(const struct digest_cache *cache, const git_oid *id, stru
 void digest_cache_add(struct digest_cache *cache, const git_oid *id, const struct digest *digest)
 {
     if (cache->len == cache->cap) {
-        cache->cap = cache->cap ? cache->cap * 2 : 256;
-        cache->items = mem_realloc(cache->items, cache->cap, sizeof *cache->items);
+        const size_t one = sizeof *cache->items;
+        size_t cap = cache->cap ? cache->cap * 2 : 256;
+        cache->items = spill_realloc(cache->items, cache->cap * one, cap * one);
+        cache->cap = cap;
     }
     struct blob_digest *item = &cache->items[cache->len++];
     memcpy(item->id, id->id, sizeof item->id);
@@ -98,7 +101,7 @@ void digest_cache_save(struct store *store, const char *name, struct digest_cach
         }
         sort_unique(cache);
     }
-    AUTO(buf_release) struct buf data = BUF_INIT(0);
+    AUTO(buf_release) struct buf data = BUF_INIT_LARGE(0);
     buf_append(&data, MAGIC, MAGIC_LEN);
     buf_append(&data, cache->items, cache->len * sizeof *cache->items);
     struct error ignored = {0};

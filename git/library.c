@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/memory.h"
 #include "base/shared_library.h"
 #include "git/trust.h"
@@ -49,6 +50,9 @@ static void init(void)
     }
     git_error_clear();
     git_libgit2_opts(GIT_OPT_ENABLE_STRICT_HASH_VERIFICATION, 0);
+    /* By default all of a pack stays mapped. */
+    git_libgit2_opts(GIT_OPT_SET_MWINDOW_SIZE, (size_t)(4 * MIB));
+    git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT, (size_t)(32 * MIB));
     /* What these mean does not touch how objects are read; libgit2 1.5 refuses repositories that
      * name them. */
     static const char *extensions[] = {"worktreeconfig", "partialclone", "preciousobjects",

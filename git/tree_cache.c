@@ -33,17 +33,21 @@ static bool handles_fit(const struct tree *tree, uint64_t count)
     return true;
 }
 
-static struct tree *parse(const struct buf *data, const git_oid *id, struct content_source *source)
+static struct tree *parse(const struct record_view *data, const git_oid *id,
+                          struct content_source *source)
 {
     const size_t start = HEAD_LEN + COUNT_LEN;
     uint64_t count = 0;
-    if (data->len < start || memcmp(data->data, MAGIC, MAGIC_LEN) != 0 ||
-        memcmp(data->data + MAGIC_LEN, id->id, GIT_OID_RAWSZ) != 0 ||
-        sscanf(data->data + HEAD_LEN, "%10" SCNu64, &count) != 1 ||
-        count > (data->len - start) / GIT_OID_RAWSZ) {
+    char number[COUNT_LEN + 1] = "";
+    if (data->len < start || memcmp(data->value, MAGIC, MAGIC_LEN) != 0 ||
+        memcmp(data->value + MAGIC_LEN, id->id, GIT_OID_RAWSZ) != 0) {
         return NULL;
     }
-    const char *ids = data->data + start;
+    memcpy(number, data->value + HEAD_LEN, COUNT_LEN);
+    if (sscanf(number, "%10" SCNu64, &count) != 1 || count > (data->len - start) / GIT_OID_RAWSZ) {
+        return NULL;
+    }
+    const char *ids = data->value + start;
     size_t ids_len = (size_t)count * GIT_OID_RAWSZ;
     AUTO(tree_unrefp)
     struct tree *tree = tree_index_decode(ids + ids_len, data->len - start - ids_len, source);
@@ -61,10 +65,9 @@ static struct tree *parse(const struct buf *data, const git_oid *id, struct cont
 struct tree *tree_cache_load(struct store *store, const char *name, const git_oid *id,
                              struct content_source *source)
 {
-    AUTO(buf_release) struct buf data = BUF_INIT(0);
+    AUTO(record_view_release) struct record_view data = {0};
     struct error ignored = {0};
-    bool found = false;
-    if (store_record_get(store, RECORD_KIND, name, &data, &found, &ignored) || !found) {
+    if (store_record_view(store, RECORD_KIND, name, &data, &ignored) != 0 || !data.value) {
         return NULL;
     }
     return parse(&data, id, source);
@@ -96,7 +99,7 @@ void tree_cache_save(struct store *store, const char *name, const git_oid *id,
     if (source && !ids) {
         return;
     }
-    AUTO(buf_release) struct buf data = BUF_INIT(0);
+    AUTO(buf_release) struct buf data = BUF_INIT_LARGE(0);
     buf_append(&data, MAGIC, MAGIC_LEN);
     buf_append(&data, id->id, GIT_OID_RAWSZ);
     buf_printf(&data, "%010zu\n", count);

@@ -198,7 +198,7 @@ int tree_index_load(struct store *store, const struct digest *diff_id,
 {
     char path[TREE_INDEX_PATH_SIZE];
     tree_index_path(diff_id, path);
-    AUTO(buf_release) struct buf data = BUF_INIT(LIMIT_INDEX_BYTES);
+    AUTO(buf_release) struct buf data = BUF_INIT_LARGE(LIMIT_INDEX_BYTES);
     bool found = false;
     store_touch(store, path);
     if (file_read(store_fd(store), path, LIMIT_INDEX_BYTES, &data, &found, err) != 0) {

@@ -310,6 +310,44 @@ assert peak < 300
 END
 }
 
+@test "build: memory does not grow with the number of files" {
+    ! grep -q __asan_init "$SLIPWAY" || skip "AddressSanitizer needs memory of its own"
+    case $(stat --file-system --format %T .) in
+    ext2/ext3 | xfs | f2fs | overlayfs) ;;
+    *) skip "needs a disk whose room can be had beforehand" ;;
+    esac
+    python3 - "$SLIPWAY" <<'END'
+import os, subprocess, sys
+
+def make(name, count):
+    for i in range(count):
+        if i % 100 == 0:
+            os.makedirs(f"{name}/folder{i // 100:05}")
+        with open(f"{name}/folder{i // 100:05}/file{i:07}", "w") as f:
+            f.write(str(i))
+    with open(f"{name}/Dockerfile", "w") as f:
+        f.write("FROM scratch\nCOPY . /all/\n")
+
+def peak(name):
+    child = subprocess.Popen([sys.argv[1], "build", "--progress=quiet", name], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    assert status == 0
+    return usage.ru_maxrss >> 10
+
+make("few", 5000)
+make("many", 100000)
+for what in "first", "cached":
+    few, many = peak("few"), peak("many")
+    print(what, few, many, "MB")
+    assert many < few + 20
+with open("many/folder00500/file0050000", "a") as f:
+    f.write("more")
+many = peak("many")
+print("changed", many, "MB")
+assert many < few + 25
+END
+}
+
 @test "build: the agent of --ssh fetches the context as well" {
     local port agent
     echo 'FROM scratch' | context app
