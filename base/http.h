@@ -45,9 +45,8 @@ struct http_options {
     unsigned timeout_ms; /* of one attempt without any progress; 0: the default (30,000) or half the
                             budget, whichever is less */
     unsigned budget_ms;  /* of all attempts in which nothing gets further, and the waits between
-                            them; 0: the default (300,000), of which a host that never accepted a
-                            connection gets 20 seconds, unless `retries` is given. A name that is not
-                            found gets 8 in any case but that */
+                            them; 0: the default (300,000). A name that is not found gets 8,000 of
+                            them, unless `retries` is given */
     struct event_sink *events; /* told about long waits; NULL: nobody */
     const atomic_bool *stop; /* once true, all requests end with ERR_CANCELLED; NULL: none; borrowed
                                 as long as the client lives */
@@ -125,6 +124,8 @@ struct http_request {
                        without an ETag */
     bool verbatim;  /* the body is wanted as it comes; else a Content-Encoding is taken off */
     bool keep_redirects; /* give a 3xx answer back instead of following it */
+    bool (*refuses)(
+        const char *ip); /* whether nothing may be asked of that address; NULL: of any */
     bool no_proxy; /* ask directly whatever the environment says (link-local metadata services) */
     const atomic_bool *stop; /* once true, the request ends with ERR_CANCELLED; NULL: none */
     enum error_code code;    /* of errors; 0: ERR_REMOTE */

@@ -386,6 +386,22 @@ static void set_method(CURL *easy, struct transfer *t)
     }
 }
 
+/* On a connection, before anything is sent on it: names may lead anywhere. */
+static int on_connection(void *ctx, char *ip, char *own_ip, int port, int own_port)
+{
+    struct transfer *t = ctx;
+    (void)own_ip;
+    (void)port;
+    (void)own_port;
+    if (!t->exchange->request->refuses(ip)) {
+        return CURL_PREREQFUNC_OK;
+    }
+    AUTO(mem_freep) char *url = http_redact_url(t->exchange->url);
+    t->outcome->local_failure = true;
+    error_set(t->err, code_of(t), "%s %s: nothing is asked of %s", t->exchange->method, url, ip);
+    return CURL_PREREQFUNC_ABORT;
+}
+
 static void set_callbacks(CURL *easy, struct transfer *t)
 {
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -399,6 +415,9 @@ static void set_callbacks(CURL *easy, struct transfer *t)
     curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(easy, CURLOPT_XFERINFODATA, t);
     curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION,
+                     t->exchange->request->refuses ? on_connection : NULL);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, t);
 }
 
 static void set_options(CURL *easy, struct transfer *t)

@@ -77,6 +77,10 @@ int sandbox_probe_store(struct store *store, enum sandbox_rung rung, char **why_
 /* How base layers have to be unpacked for that rung. */
 enum unpack_style sandbox_style(enum sandbox_rung rung);
 
+/* Whether the address IP ("169.254.169.254", "fd00:ec2::254") is one at which AWS hands out keys:
+ * no RUN and no ADD gets there. */
+bool sandbox_is_key_address(const char *ip);
+
 /* As an ordinary user outside a user namespace of ours: makes one (subordinate ids by
  * newuidmap/newgidmap where /etc/subuid has any, else only our own id), re-executes the program in
  * it, passes signals on, and returns true with its exit status. Otherwise (root, already inside,

@@ -6,7 +6,9 @@
  * The program could change the address while it is looked at, or put another socket in the place of
  * its own. So the call is never let through: its address is copied, and the connection is made with
  * the copy, on the very socket that was looked at. What may take minutes, or has to be done as who
- * asks, gets a process of its own. All of them are out of the RUN's sight.
+ * asks, gets a process of its own. All of them are out of the RUN's sight. The ways around
+ * connect() end here, too: connections that come with the first bytes sent (fast open), and sockets
+ * with which a program could speak TCP by itself.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -40,8 +42,19 @@
 #define NOTIF_SET_FLAGS _IOW('!', 4, uint64_t)
 enum { SYNC_WAKE_UP = 1 };
 
-/* How 32-bit programs on x86 mostly say it: the arguments lie in their memory. */
-enum { I386_SOCKETCALL = 102 };
+/* Numbers of other kinds of programs. Those of I386_SOCKETCALL have their arguments in their
+ * memory.
+ */
+enum {
+    I386_SOCKETCALL = 102,
+    I386_SOCKET = 359,
+    I386_CONNECT = 362,
+    ARM_SOCKET = 281,
+    ARM_CONNECT = 283,
+    X32_BIT = 0x40000000,
+};
+
+enum { SOCKET_TYPE_MASK = 0xf };
 
 /* The numbers behind NAME in STATUS, at most MAX; returns how many. */
 static size_t read_numbers(const char *status, const char *name, unsigned *out, size_t max)
@@ -72,7 +85,7 @@ static int read_memory(uint32_t pid, uint64_t address, void *out, size_t len)
     return got == (ssize_t)len ? 0 : -1;
 }
 
-/* The arguments of connect(): descriptor, address, its length. */
+/* The arguments of connect() or socket(). */
 static int find_arguments(const struct seccomp_notif *asked, uint64_t out[3])
 {
     const struct seccomp_data *call = &asked->data;
@@ -223,7 +236,7 @@ static void connect_apart(int listener, int proc, const struct question *q)
     }
 }
 
-static void answer(int listener, int proc, struct question *q)
+static void give_connection(int listener, int proc, struct question *q)
 {
     int error = understand(proc, q);
     if (error) {
@@ -234,6 +247,84 @@ static void answer(int listener, int proc, struct question *q)
         reply(listener, q, make_connection(q));
     } else {
         connect_apart(listener, proc, q);
+    }
+}
+
+/* What sandbox_seccomp.c has asked about. */
+enum wish { WISH_CONNECTION, WISH_SOCKET, WISH_FAST_OPEN };
+
+static enum wish wish_of(const struct seccomp_data *call)
+{
+    int number = call->nr & ~X32_BIT;
+    int socket_number = SYS_socket;
+    int connect_number = SYS_connect;
+    if (call->arch == AUDIT_ARCH_I386 && number == I386_SOCKETCALL) {
+        number = (int)call->args[0];
+        socket_number = SYS_SOCKET;
+        connect_number = SYS_CONNECT;
+    } else if (call->arch == AUDIT_ARCH_I386) {
+        socket_number = I386_SOCKET;
+        connect_number = I386_CONNECT;
+    } else if (call->arch == AUDIT_ARCH_ARM) {
+        socket_number = ARM_SOCKET;
+        connect_number = ARM_CONNECT;
+    }
+    return number == socket_number    ? WISH_SOCKET
+           : number == connect_number ? WISH_CONNECTION
+                                      : WISH_FAST_OPEN;
+}
+
+/* The others: of networks that are the machine's, with which a program could speak TCP by itself,
+ * or that it may lack the rights for which we have. */
+static bool may_have(int domain, int type)
+{
+    bool internet = domain == AF_INET || domain == AF_INET6;
+    return domain == AF_UNIX || domain == AF_NETLINK ||
+           (internet && (type == SOCK_STREAM || type == SOCK_DGRAM));
+}
+
+/* A socket of ours becomes the asker's. What it asked for cannot be let through, as it may change
+ * after it was looked at. */
+static void give_socket(int listener, struct question *q)
+{
+    uint64_t arguments[3];
+    if (find_arguments(&q->asked, arguments) != 0) {
+        reply(listener, q, EFAULT);
+        return;
+    }
+    int type = (int)arguments[1];
+    if (!may_have((int)arguments[0], type & SOCKET_TYPE_MASK)) {
+        reply(listener, q, EPERM);
+        return;
+    }
+    q->fd = socket((int)arguments[0], type | SOCK_CLOEXEC, (int)arguments[2]);
+    if (q->fd < 0) {
+        reply(listener, q, errno);
+        return;
+    }
+    struct seccomp_notif_addfd given = {.id = q->asked.id,
+                                        .srcfd = (uint32_t)q->fd,
+                                        .newfd_flags = type & SOCK_CLOEXEC ? O_CLOEXEC : 0};
+    int number = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &given);
+    if (number < 0) {
+        reply(listener, q, errno); /* before Linux 5.9 it has none */
+        return;
+    }
+    struct seccomp_notif_resp said = {.id = q->asked.id, .val = number};
+    ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &said);
+}
+
+static void answer(int listener, int proc, struct question *q)
+{
+    switch (wish_of(&q->asked.data)) {
+    case WISH_CONNECTION:
+        give_connection(listener, proc, q);
+        break;
+    case WISH_SOCKET:
+        give_socket(listener, q);
+        break;
+    case WISH_FAST_OPEN:
+        reply(listener, q, EOPNOTSUPP); /* programs connect in the common way then */
     }
 }
 

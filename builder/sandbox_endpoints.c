@@ -54,3 +54,12 @@ bool sandbox_is_endpoint(const void *address, size_t len)
                : words[0] == 0 && words[2] == MAPPED &&
                      is_one_of(words[3], addresses4, ARRAY_LEN(addresses4));
 }
+
+bool sandbox_is_key_address(const char *ip)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    return inet_pton(AF_INET, ip, &v4.sin_addr) == 1
+               ? sandbox_is_endpoint(&v4, sizeof v4)
+               : inet_pton(AF_INET6, ip, &v6.sin6_addr) == 1 && sandbox_is_endpoint(&v6, sizeof v6);
+}

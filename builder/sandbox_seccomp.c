@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <linux/net.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -20,6 +21,7 @@
 
 enum {
     FILTER_MAX = 64 * 1024,
+    SOCKET_TYPE_MASK = 0xf,
     LEVEL_OF_NOTIFICATIONS = 5, /* of libseccomp's interface: where the kernel can ask a process */
 };
 
@@ -144,21 +146,48 @@ static int add_conditional(scmp_filter_ctx filter)
     return result;
 }
 
-/* Sockets of other networks that are the machine's, and what sandbox_connect.c has to see. HIDDEN:
- * 32-bit programs say by socketcall() what they want, in their memory, which no rule can look at.
- */
+/* Sockets of other networks that are the machine's. HIDDEN: 32-bit programs say by socketcall()
+ * what they want, in their memory, which no rule can look at. */
+static int refuse_sockets(scmp_filter_ctx filter, bool hidden)
+{
+    static const int domains[] = {AF_VSOCK, AF_SMC};
+    int result = 0;
+    for (size_t i = 0; i < ARRAY_LEN(domains) && result == 0 && !hidden; i++) {
+        result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
+                                  SCMP_A0(SCMP_CMP_EQ, domains[i]));
+    }
+    return result;
+}
+
+/* Sockets with which a program could speak TCP by itself; of the HIDDEN ones all. */
+static int ask_about_sockets(scmp_filter_ctx filter, bool hidden)
+{
+    const struct scmp_arg_cmp packets = SCMP_A0(SCMP_CMP_EQ, AF_PACKET);
+    const struct scmp_arg_cmp old = SCMP_A1(SCMP_CMP_MASKED_EQ, SOCKET_TYPE_MASK, SOCK_PACKET);
+    const struct scmp_arg_cmp raw = SCMP_A1(SCMP_CMP_MASKED_EQ, SOCKET_TYPE_MASK, SOCK_RAW);
+    const struct scmp_arg_cmp tcp = SCMP_A2(SCMP_CMP_EQ, IPPROTO_TCP);
+    if (hidden) {
+        return seccomp_rule_add(filter, SCMP_ACT_NOTIFY, SCMP_SYS(socket), 0);
+    }
+    int result = seccomp_rule_add(filter, SCMP_ACT_NOTIFY, SCMP_SYS(socket), 1, packets);
+    if (result == 0) {
+        result = seccomp_rule_add(filter, SCMP_ACT_NOTIFY, SCMP_SYS(socket), 1, old);
+    }
+    return result == 0 ? seccomp_rule_add(filter, SCMP_ACT_NOTIFY, SCMP_SYS(socket), 2, raw, tcp)
+                       : result;
+}
+
+/* And what else sandbox_connect.c has to see. */
 static int add_sockets(scmp_filter_ctx filter, bool hidden)
 {
-    static const int refused[] = {AF_VSOCK, AF_SMC};
-    int result = 0;
-    for (size_t i = 0; i < ARRAY_LEN(refused) && result == 0 && !hidden; i++) {
-        result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
-                                  SCMP_A0(SCMP_CMP_EQ, refused[i]));
-    }
+    int result = refuse_sockets(filter, hidden);
     if (result != 0 || seccomp_api_get() < LEVEL_OF_NOTIFICATIONS) {
         return result;
     }
-    result = seccomp_rule_add(filter, SCMP_ACT_NOTIFY, SCMP_SYS(connect), 0);
+    result = ask_about_sockets(filter, hidden);
+    if (result == 0) {
+        result = seccomp_rule_add(filter, SCMP_ACT_NOTIFY, SCMP_SYS(connect), 0);
+    }
     /* The other way to connect. Programs try it first and then do without. */
     const struct {
         int call;
@@ -167,13 +196,12 @@ static int add_sockets(scmp_filter_ctx filter, bool hidden)
                 {SCMP_SYS(sendmsg), SCMP_A2(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, MSG_FASTOPEN)},
                 {SCMP_SYS(sendmmsg), SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, MSG_FASTOPEN)}};
     for (size_t i = 0; i < ARRAY_LEN(fast) && result == 0; i++) {
-        result =
-            seccomp_rule_add(filter, SCMP_ACT_ERRNO(EOPNOTSUPP), fast[i].call, 1, fast[i].flag);
+        result = seccomp_rule_add(filter, SCMP_ACT_NOTIFY, fast[i].call, 1, fast[i].flag);
     }
-    /* So those have none of these calls there; resolvers use others. */
+    /* Those have none of these calls there; resolvers use others. */
     static const unsigned long long senders[] = {SYS_SENDTO, SYS_SENDMSG, SYS_SENDMMSG};
     for (size_t i = 0; i < ARRAY_LEN(senders) && result == 0 && hidden; i++) {
-        result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EOPNOTSUPP), SCMP_SYS(socketcall), 1,
+        result = seccomp_rule_add(filter, SCMP_ACT_NOTIFY, SCMP_SYS(socketcall), 1,
                                   SCMP_A0(SCMP_CMP_EQ, senders[i]));
     }
     return result;

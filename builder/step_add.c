@@ -234,7 +234,8 @@ static int fetch(struct copy_step *c, const char *url, struct download *d,
         return error_set(err, ERR_REMOTE, "ADD %s needs the network, and this build is --offline",
                          url);
     }
-    struct http_request request = {.url = url, .sink = &d->sink, .code = ERR_STEP};
+    struct http_request request = {
+        .url = url, .sink = &d->sink, .code = ERR_STEP, .refuses = sandbox_is_key_address};
     d->sink = (struct http_sink){.write = download_write, .restart = download_restart};
     if (store_temp_file(build->store, &d->fd, err) != 0 ||
         http_perform(registry_http(build->registry), &request, response, err) != 0) {

@@ -56,18 +56,18 @@ in_their_network() {
 all_kept_off() {
     succeeded
     says_not REACHED
-    for way in 'version 4' 'version 6' 'version 4 in 6' multipath; do
+    for way in 'version 4' 'version 6' 'version 4 in 6' multipath raw packets; do
         says "kept off $way: Operation not permitted"
     done
     says 'kept off fast open: Operation not supported'
     says 'kept off race: some refused and some elsewhere'
-    [ "$(uname -m)" != x86_64 ] || equal "$(grep -c 'kept off 32 bits' <<<"$output")" 4
+    [ "$(uname -m)" != x86_64 ] || equal "$(grep -c 'kept off 32 bits' <<<"$output")" 6
 }
 
 @test "endpoints: are within reach without slipway, so that these tests can fail" {
     in_their_network app/reach 169.254.169.254 fd00:ec2::254 192.0.2.7 8080
     succeeded
-    for way in 'version 4' 'version 6' 'version 4 in 6' 'fast open' 'filter taken off'; do
+    for way in 'version 4' 'version 6' 'version 4 in 6' 'fast open' raw packets; do
         says "^REACHED $way:"
     done
 }
@@ -141,11 +141,52 @@ END
 @test "endpoints: --network host on the command line lets a RUN reach them, a Dockerfile cannot" {
     in_their_network "$SLIPWAY" build --no-cache --network host --progress=plain app
     succeeded
-    says 'REACHED version 4:'
-    says 'REACHED version 6:'
+    for way in 'version 4' 'version 6' 'fast open' raw packets; do
+        says "REACHED $way:"
+    done
     sed -i 's/^RUN/RUN --network=host/' app/Dockerfile
     in_their_network "$SLIPWAY" build --no-cache --progress=plain app
     all_kept_off
+}
+
+@test "endpoints: are out of ADD's reach, too, by whatever name" {
+    # Somebody who answers there with what would be a key.
+    cat >"$BATS_TEST_TMPDIR/inside" <<'END'
+ip link set lo up || exit 99
+for host in 169.254.169.254 192.0.2.7; do ip address add $host/32 dev lo || exit 99; done
+python3 -c '
+import http.server
+class H(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        away = self.path == "/away"
+        self.send_response(302 if away else 200)
+        if away:
+            self.send_header("Location", "http://169.254.169.254:8080/key")
+        self.send_header("Content-Length", "3")
+        self.end_headers()
+        self.wfile.write(b"key")
+    def log_message(self, *words):
+        pass
+http.server.ThreadingHTTPServer(("0.0.0.0", 8080), H).serve_forever()' & pid=$!
+for attempt in 1 2 3 4 5 6 7 8 9 10; do
+    python3 -c 'import socket; socket.create_connection(("192.0.2.7", 8080))' 2>/dev/null && break
+    sleep 0.2
+done
+"$@"
+status=$?
+kill $pid
+exit $status
+END
+    printf 'FROM scratch\nADD http://192.0.2.7:8080/harmless /\n' >app/Dockerfile
+    run unshare --net sh "$BATS_TEST_TMPDIR/inside" "$SLIPWAY" build -q app
+    [ "$status" -ne 99 ] || skip "needs iproute2"
+    succeeded
+    for url in http://169.254.169.254:8080/key 'http://[::ffff:169.254.169.254]:8080/key' http://192.0.2.7:8080/away; do
+        printf 'FROM scratch\nADD %s /\n' "$url" >app/Dockerfile
+        run unshare --net sh "$BATS_TEST_TMPDIR/inside" "$SLIPWAY" build -q app
+        failed_with 1
+        says 'Dockerfile:2.*nothing is asked of (::ffff:)?169.254.169.254'
+    done
 }
 
 @test "endpoints: where they cannot be kept off, that is said" {

@@ -6,7 +6,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -69,18 +68,24 @@ static void try_fast_open(void)
     report("fast open", fd, (int)result, result < 0 ? errno : 0);
 }
 
-static void try_without_filter(void)
+/* Sockets with which a program could speak TCP by itself. */
+static void try_raw(void)
 {
-    struct sock_filter all[] = {{.code = BPF_RET | BPF_K, .k = 0xffffffff}};
-    struct sock_fprog program = {.len = 1, .filter = all};
-    int no = 0;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    bool taken = setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &no, sizeof no) == 0;
-    taken |= setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &no, sizeof no) == 0;
-    taken |= setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
-    ssize_t result =
-        sendto(fd, "GET", 3, MSG_FASTOPEN, (struct sockaddr *)&address4, sizeof address4);
-    report(taken ? "filter taken off" : "filter stays", fd, (int)result, result < 0 ? errno : 0);
+    static const struct {
+        const char *name;
+        int domain, type, protocol;
+    } ways[] = {{"raw", AF_INET, SOCK_RAW, IPPROTO_TCP},
+                {"raw of version 6", AF_INET6, SOCK_RAW, IPPROTO_TCP},
+                {"packets", AF_PACKET, SOCK_RAW, 0x0300},
+                {"old packets", AF_INET, SOCK_PACKET, 0x0300}};
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        int fd = socket(ways[i].domain, ways[i].type, ways[i].protocol);
+        printf("%s %s: %s\n", fd < 0 ? "kept off" : "REACHED", ways[i].name,
+               fd < 0 ? strerror(errno) : "a socket");
+        if (fd >= 0) {
+            close(fd);
+        }
+    }
 }
 
 /* ---- an address that changes while it is looked at ---- */
@@ -190,6 +195,11 @@ static void try_32(void)
     report("32 bits, socketcall, fast open of a message", fd, result, result < 0 ? -result : 0);
 
     socket32(words, AF_UNIX, SOCK_STREAM);
+    const uint32_t raw[] = {AF_INET, SOCK_RAW, IPPROTO_TCP};
+    fd = socketcall(words, 1, raw, 3);
+    printf("%s 32 bits, socketcall, raw\n", fd < 0 ? "kept off" : "REACHED");
+    fd = call32(SOCKET, AF_PACKET, SOCK_RAW, 0x0300);
+    printf("%s 32 bits, packets\n", fd < 0 ? "kept off" : "REACHED");
 }
 #else
 static void try_32(void)
@@ -221,7 +231,7 @@ int main(int argc, char **argv)
     try_connect("version 4 in 6", AF_INET6, 0, &mapped, sizeof mapped);
     try_connect("multipath", AF_INET, IPPROTO_MPTCP, &address4, sizeof address4);
     try_fast_open();
-    try_without_filter();
+    try_raw();
     try_race();
     try_32();
     return 0;
