@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/memory.h"
 #include "base/spill.h"
+#include "git/blob_stream.h"
 #include "git/eol.h"
 #include "git/library.h"
 #include "git/mirror.h"
@@ -14,7 +15,8 @@ struct git_content {
     struct content_source base;
     git_odb *odb; /* safe from any thread */
     char *name;
-    char *path; /* of the repository where it is a mirror of ours, else NULL */
+    char *path;    /* of the repository where it is a mirror of ours, else NULL */
+    char *objects; /* its folder of objects */
     git_oid *ids;
     size_t len;
     size_t cap;
@@ -90,6 +92,12 @@ static int content_open(struct content_source *source, const struct entry *entry
     struct git_content *c = (struct git_content *)source;
     AUTO(git_odb_object_freep) git_odb_object *object = NULL;
     struct blob_reader *reader = NULL;
+    if (entry->size >= BLOB_STREAM_MIN && !has_crlf(c, entry->handle)) {
+        *out = blob_stream_open(c->objects, &c->ids[entry->handle], entry->size, c->path);
+        if (*out) {
+            return 0;
+        }
+    }
     int result = git_odb_read(&object, c->odb, &c->ids[entry->handle]);
     if (result == 0 && git_odb_object_type(object) == GIT_OBJECT_BLOB) {
         reader = reader_new(MEM_STEAL(object), has_crlf(c, entry->handle));
@@ -116,6 +124,7 @@ static void content_free(struct content_source *source)
     git_odb_free(c->odb);
     free(c->name);
     free(c->path);
+    free(c->objects);
     spill_free(c->ids, c->cap * sizeof *c->ids);
     free(c->crlf);
     free(c);
@@ -134,6 +143,7 @@ struct content_source *git_content_new(git_repository *repo, const char *name)
     c->odb = odb;
     c->name = mem_strdup(name);
     c->path = git_mirror_is_ours(repo) ? mem_strdup(git_repository_path(repo)) : NULL;
+    c->objects = mem_printf("%sobjects", git_repository_commondir(repo));
     return &c->base;
 }
 

@@ -84,6 +84,7 @@
     X(remote_ls)                                                                                   \
     X(remote_stats)                                                                                \
     X(remote_url)                                                                                  \
+    X(repository_commondir)                                                                        \
     X(repository_config)                                                                           \
     X(repository_config_snapshot)                                                                  \
     X(repository_free)                                                                             \
@@ -205,6 +206,7 @@ const struct git_functions *git_functions(void);
 #define git_repository_init_options_init (git_functions()->repository_init_options_init)
 #define git_repository_odb (git_functions()->repository_odb)
 #define git_repository_open_ext (git_functions()->repository_open_ext)
+#define git_repository_commondir (git_functions()->repository_commondir)
 #define git_repository_path (git_functions()->repository_path)
 #define git_repository_set_config (git_functions()->repository_set_config)
 #define git_repository_set_index (git_functions()->repository_set_index)

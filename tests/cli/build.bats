@@ -310,6 +310,26 @@ assert peak < 300
 END
 }
 
+@test "build: memory is bounded: a blob of 100 MB in a repository takes no more than 60 MB" {
+    ! grep -q __asan_init "$SLIPWAY" || skip "AddressSanitizer needs memory of its own"
+    mkdir app
+    git init -q app
+    printf 'FROM scratch\nCOPY big /\n' >app/Dockerfile
+    head -c 100M /dev/urandom >app/big
+    git -C app add --all
+    git -C app commit -qm one
+    python3 - "$SLIPWAY" "file://$PWD/app" <<'END'
+import os, subprocess, sys
+for packed in False, True:
+    child = subprocess.Popen([sys.argv[1], "build", "--no-cache", "--progress=quiet", sys.argv[2]], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    assert status == 0
+    print("peak: %d MB" % (usage.ru_maxrss >> 10))
+    assert usage.ru_maxrss >> 10 < 60
+    subprocess.run(["git", "-C", "app", "gc", "-q"], check=True)
+END
+}
+
 @test "build: memory does not grow with the number of files" {
     ! grep -q __asan_init "$SLIPWAY" || skip "AddressSanitizer needs memory of its own"
     case $(stat --file-system --format %T .) in
