@@ -103,27 +103,41 @@ static int find_arguments(const struct seccomp_notif *asked, uint64_t out[3])
     return 0;
 }
 
-/* Our own descriptor of the socket that is FD in PROCESS. */
-static int take_socket(pid_t process, uint64_t fd)
+static int read_status(int proc, uint32_t pid, struct buf *out)
 {
-    AUTO(fd_closep) int pidfd = (int)syscall(SYS_pidfd_open, process, 0);
-    return pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, (int)fd, 0);
+    char path[64];
+    struct error ignored = {0};
+    snprintf(path, sizeof path, "%u/status", pid);
+    buf_clear(out);
+    return file_read(proc, path, LIMIT_TEXT_FILE_BYTES, out, NULL, &ignored);
+}
+
+/* A thread may ask; its process has the descriptors. */
+static int open_process(int proc, uint32_t pid, struct buf *room)
+{
+    unsigned process = 0;
+    int pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+    if (pidfd >= 0 || read_status(proc, pid, room) != 0 ||
+        read_numbers(buf_text(room), "\nTgid:", &process, 1) != 1) {
+        return pidfd;
+    }
+    return (int)syscall(SYS_pidfd_open, (pid_t)process, 0);
 }
 
 /* Sockets in the file system: names mean what they mean to the asker, and who listens may ask who
  * came. */
-static int become_asker(int proc, uint32_t pid, const char *status)
+static int become_asker(int proc, uint32_t pid, struct buf *room)
 {
     unsigned uids[2] = {0}; /* real, effective */
     unsigned gids[2] = {0};
-    AUTO(mem_freep) gid_t *groups = mem_calloc(NGROUPS_MAX, sizeof *groups);
-    size_t groups_len = read_numbers(status, "\nGroups:", groups, NGROUPS_MAX);
     char path[64];
-    if (read_numbers(status, "\nUid:", uids, 2) != 2 ||
-        read_numbers(status, "\nGid:", gids, 2) != 2) {
+    if (read_status(proc, pid, room) != 0 || read_numbers(buf_text(room), "\nUid:", uids, 2) != 2 ||
+        read_numbers(buf_text(room), "\nGid:", gids, 2) != 2) {
         errno = ESRCH;
         return -1;
     }
+    AUTO(mem_freep) gid_t *groups = mem_calloc(NGROUPS_MAX, sizeof *groups);
+    size_t groups_len = read_numbers(buf_text(room), "\nGroups:", groups, NGROUPS_MAX);
     snprintf(path, sizeof path, "%u/cwd", pid);
     AUTO(fd_closep) int cwd = openat(proc, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     snprintf(path, sizeof path, "%u/root", pid);
@@ -145,7 +159,7 @@ static int become_asker(int proc, uint32_t pid, const char *status)
 /* One connect(), as it was asked for. */
 struct question {
     struct seccomp_notif asked;
-    struct buf status; /* of who asks, as /proc has it */
+    struct buf room; /* for what /proc says of who asks */
     struct sockaddr_storage address;
     socklen_t len;
     int fd; /* the socket, ours too; -1: none */
@@ -155,13 +169,19 @@ struct question {
 /* Returns 0 or the errno that connect() is to end with. */
 static int understand(int proc, struct question *q)
 {
-    struct error ignored = {0};
     uint64_t arguments[3];
-    unsigned process = 0;
-    char path[64];
     socklen_t size = sizeof q->domain;
     if (find_arguments(&q->asked, arguments) != 0) {
         return EFAULT;
+    }
+    /* In the kernel's order of errors. */
+    AUTO(fd_closep) int process = open_process(proc, q->asked.pid, &q->room);
+    if (process < 0) {
+        return ESRCH;
+    }
+    q->fd = (int)syscall(SYS_pidfd_getfd, process, (int)arguments[0], 0);
+    if (q->fd < 0) {
+        return errno;
     }
     q->len = (socklen_t)arguments[2];
     if (q->len > sizeof q->address) {
@@ -170,14 +190,7 @@ static int understand(int proc, struct question *q)
     if (read_memory(q->asked.pid, arguments[1], &q->address, q->len) != 0) {
         return EFAULT;
     }
-    /* A thread may ask; its process has the descriptors. */
-    snprintf(path, sizeof path, "%u/status", q->asked.pid);
-    if (file_read(proc, path, LIMIT_TEXT_FILE_BYTES, &q->status, NULL, &ignored) != 0 ||
-        read_numbers(buf_text(&q->status), "\nTgid:", &process, 1) != 1) {
-        return ESRCH;
-    }
-    q->fd = take_socket((pid_t)process, arguments[0]);
-    if (q->fd < 0 || getsockopt(q->fd, SOL_SOCKET, SO_DOMAIN, &q->domain, &size) != 0) {
+    if (getsockopt(q->fd, SOL_SOCKET, SO_DOMAIN, &q->domain, &size) != 0) {
         return errno;
     }
     return q->domain == AF_VSOCK || sandbox_is_endpoint(&q->address, q->len) ? EPERM : 0;
@@ -187,9 +200,12 @@ static int understand(int proc, struct question *q)
 static bool is_missing(int proc, const struct question *q)
 {
     const struct sockaddr_un *local = (const struct sockaddr_un *)&q->address;
-    AUTO(mem_freep)
-    char *path = mem_strndup(local->sun_path, q->len - offsetof(struct sockaddr_un, sun_path));
+    const size_t head = offsetof(struct sockaddr_un, sun_path);
     char root_path[64];
+    if (q->len <= head || q->len > sizeof *local || local->sun_family != AF_UNIX) {
+        return false;
+    }
+    AUTO(mem_freep) char *path = mem_strndup(local->sun_path, q->len - head);
     snprintf(root_path, sizeof root_path, "%u/root", q->asked.pid);
     AUTO(fd_closep) int root = openat(proc, root_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
@@ -222,15 +238,14 @@ static void reply(int listener, const struct question *q, int error)
 }
 
 /* By a process of its own. */
-static void connect_apart(int listener, int proc, const struct question *q)
+static void connect_apart(int listener, int proc, struct question *q)
 {
     pid_t child = fork();
     if (child < 0) {
         reply(listener, q, errno);
     } else if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-        bool lost =
-            q->domain == AF_UNIX && become_asker(proc, q->asked.pid, buf_text(&q->status)) != 0;
+        bool lost = q->domain == AF_UNIX && become_asker(proc, q->asked.pid, &q->room) != 0;
         reply(listener, q, lost ? errno : make_connection(q));
         _exit(0);
     }
@@ -334,12 +349,11 @@ static _Noreturn void answer_all(int listener, int proc)
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     sigaction(SIGCHLD, &leave, NULL);
     ioctl(listener, NOTIF_SET_FLAGS, SYNC_WAKE_UP); /* faster; from Linux 6.6 on */
-    struct question q = {.status = BUF_INIT(0)};
+    struct question q = {.room = BUF_INIT(0)};
     for (;;) {
         struct pollfd polled = {.fd = listener, .events = POLLIN};
         q.asked = (struct seccomp_notif){0};
         q.fd = -1;
-        buf_clear(&q.status);
         if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &q.asked) == 0) {
             answer(listener, proc, &q);
             fd_closep(&q.fd);

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <grp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -61,6 +62,39 @@ static void say_who(int server)
 static void rung(int signal)
 {
     (void)signal;
+}
+
+/* Addresses that are none, and from a thread. */
+static void *connect_oddly(void *unused)
+{
+    (void)unused;
+    for (socklen_t len = 0; len < 4; len++) {
+        struct sockaddr_un address;
+        address_of("/none", &address);
+        int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+        int result = connect(fd, (struct sockaddr *)&address, len);
+        printf("%u bytes: %s\n", (unsigned)len, result == 0 ? "connected" : strerror(errno));
+        close(fd);
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    int result = connect(fd, (struct sockaddr *)-1, 110);
+    printf("no address: %s\n", result == 0 ? "connected" : strerror(errno));
+    result = connect(fd, (struct sockaddr *)&fd, 200);
+    printf("too long: %s\n", result == 0 ? "connected" : strerror(errno));
+    result = connect(12345, (struct sockaddr *)&fd, 2);
+    printf("no descriptor: %s\n", result == 0 ? "connected" : strerror(errno));
+    result = connect(STDOUT_FILENO, (struct sockaddr *)&fd, 2);
+    printf("no socket: %s\n", result == 0 ? "connected" : strerror(errno));
+    close(fd);
+    return NULL;
+}
+
+static void connect_in_pieces(void)
+{
+    pthread_t thread;
+    connect_oddly(NULL);
+    pthread_create(&thread, NULL, connect_oddly, NULL);
+    pthread_join(thread, NULL);
 }
 
 /* A queue that is full makes connect() wait. Returns what that ends with. */
@@ -120,6 +154,7 @@ int main(int argc, char **argv)
         connect_to("missing/socket");
         connect_to("open");
         connect_to("@slipway-test-of-sockets");
+        connect_in_pieces();
         wait_until_alarm("open/full");
         return 0;
     }
