@@ -81,6 +81,10 @@ enum unpack_style sandbox_style(enum sandbox_rung rung);
  * no RUN and no ADD gets there. */
 bool sandbox_is_key_address(const char *ip);
 
+/* Why RUNs of this process cannot be kept from those addresses; NULL: they can, unless another
+ * program listens to our system calls. *SETTING_OUT (may be NULL): the one that would help. */
+const char *sandbox_cannot_guard(const char **setting_out);
+
 /* As an ordinary user outside a user namespace of ours: makes one (subordinate ids by
  * newuidmap/newgidmap where /etc/subuid has any, else only our own id), re-executes the program in
  * it, passes signals on, and returns true with its exit status. Otherwise (root, already inside,

@@ -228,7 +228,7 @@ static int open_channel(const struct sandbox_spec *spec, struct watch *watch, in
     if (spec->network == NETWORK_HOST) {
         return 0;
     }
-    const char *lacking = sandbox_cannot_answer();
+    const char *lacking = sandbox_cannot_guard(NULL);
     if (lacking) {
         return spec->network == NETWORK_DEFAULT ? sandbox_tell_unguarded(lacking, err) : 0;
     }

@@ -372,24 +372,36 @@ bool sandbox_answer(int listener, int proc)
     return child > 0;
 }
 
-const char *sandbox_cannot_answer(void)
+static bool may_trace(void)
 {
-    AUTO(buf_release) struct buf text = BUF_INIT(0);
+    AUTO(buf_release) struct buf status = BUF_INIT(0);
     struct error ignored = {0};
-    const char *capabilities = NULL;
-    if (file_read(AT_FDCWD, "/proc/self/status", LIMIT_TEXT_FILE_BYTES, &text, NULL, &ignored) ==
+    static const char name[] = "\nCapEff:";
+    const char *line = NULL;
+    if (file_read(AT_FDCWD, "/proc/self/status", LIMIT_TEXT_FILE_BYTES, &status, NULL, &ignored) ==
         0) {
-        capabilities = strstr(buf_text(&text), "\nCapEff:");
+        line = strstr(buf_text(&status), name);
     }
-    if (!capabilities ||
-        !(strtoull(capabilities + strlen("\nCapEff:"), NULL, 16) & (1ULL << CAP_SYS_PTRACE))) {
-        return "CAP_SYS_PTRACE is missing";
+    return line && (strtoull(line + strlen(name), NULL, 16) & (1ULL << CAP_SYS_PTRACE));
+}
+
+const char *sandbox_cannot_guard(const char **setting_out)
+{
+    AUTO(buf_release) struct buf scope = BUF_INIT(0);
+    struct error ignored = {0};
+    const char *setting = NULL;
+    const char *why = NULL;
+    if (!may_trace()) {
+        why = "CAP_SYS_PTRACE is missing";
+        setting = "give this container --cap-add SYS_PTRACE";
+    } else if (file_read(AT_FDCWD, "/proc/sys/kernel/yama/ptrace_scope", LIMIT_TEXT_FILE_BYTES,
+                         &scope, NULL, &ignored) == 0 &&
+               buf_text(&scope)[0] == '3') {
+        why = "kernel.yama.ptrace_scope is 3";
+        setting = "boot with kernel.yama.ptrace_scope=2 or less";
     }
-    buf_clear(&text);
-    if (file_read(AT_FDCWD, "/proc/sys/kernel/yama/ptrace_scope", LIMIT_TEXT_FILE_BYTES, &text,
-                  NULL, &ignored) == 0 &&
-        buf_text(&text)[0] == '3') {
-        return "kernel.yama.ptrace_scope is 3";
+    if (setting_out) {
+        *setting_out = setting;
     }
-    return NULL;
+    return why;
 }

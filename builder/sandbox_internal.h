@@ -154,9 +154,6 @@ int sandbox_filter_calls(const struct sandbox_job *job, bool ask, int *listener_
  * /proc in which this process is, as the root may have changed. Returns whether there is one. */
 bool sandbox_answer(int listener, int proc);
 
-/* What this process lacks for sandbox_answer(); NULL: nothing. */
-const char *sandbox_cannot_answer(void);
-
 /* Whether the socket address (LEN bytes, any alignment) is an endpoint that hands out keys. */
 bool sandbox_is_endpoint(const void *address, size_t len);
 

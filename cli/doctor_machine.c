@@ -164,6 +164,16 @@ static enum sandbox_rung look_at_run(struct findings *findings)
     return rung;
 }
 
+static void look_at_guard(struct findings *findings)
+{
+    const char *setting = NULL;
+    const char *why = sandbox_cannot_guard(&setting);
+    findings_add(findings, "key endpoints", why ? FINDING_NOTE : FINDING_OK,
+                 why ? mem_printf("a RUN can reach the addresses where AWS hands out keys: %s", why)
+                     : mem_strdup("out of a RUN's reach"),
+                 mem_strdup(setting));
+}
+
 static const char *file_system(const struct store *store)
 {
     static const struct {
@@ -230,6 +240,9 @@ void doctor_machine(struct findings *findings)
     enum sandbox_rung rung = look_at_run(findings);
     AUTO(store_freep) struct store *store = NULL;
     struct error err = {0};
+    if (rung != RUNG_NONE) {
+        look_at_guard(findings);
+    }
     look_at_ids(findings, rung == RUNG_OVERLAY || (geteuid() == 0 && outer_uid() == 0));
     if (store_open(NULL, &store, &err) != 0) {
         findings_add(findings, "store", FINDING_PROBLEM, mem_strdup(err.text),

@@ -30,6 +30,7 @@ finding() { # CHECK KEY
     needs_root
     equal "$(finding RUN status)" ok
     equal "$(finding 'overlay in store' status)" ok
+    equal "$(finding 'key endpoints' text)" "out of a RUN's reach"
     equal "$(finding 'subordinate ids' text)" 'not needed: root has all ids'
 }
 
@@ -42,6 +43,7 @@ finding() { # CHECK KEY
     run as_nobody "$SLIPWAY" doctor
     succeeded
     says '^note +RUN +userns: .*no subordinate ids'
+    says "^ok +key endpoints +out of a RUN's reach"
     says '^note +subordinate ids +31000 has 0 in /etc/subuid'
     says 'usermod --add-subuids 100000-165535 --add-subgids 100000-165535 31000'
     says '^ok +overlay in store'

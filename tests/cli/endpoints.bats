@@ -178,4 +178,7 @@ END
     run setpriv --bounding-set -sys_ptrace --inh-caps -sys_ptrace "$SLIPWAY" build --no-cache --network none --progress=plain app
     succeeded
     says_not WARNING
+    run setpriv --bounding-set -sys_ptrace --inh-caps -sys_ptrace "$SLIPWAY" doctor
+    says '^note +key endpoints +a RUN can reach .*CAP_SYS_PTRACE'
+    says '-> give this container --cap-add SYS_PTRACE'
 }
