@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,13 +19,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
 #endif
 
-enum { PATIENCE_MS = 100, RACES = 100 };
+enum { PATIENCE_MS = 100, RACES = 100, RACE_SECONDS = 3 };
 
 static struct sockaddr_in address4;
 static struct sockaddr_in6 address6;
@@ -111,7 +113,11 @@ static void try_race(void)
     int reached = 0;
     moving = harmless;
     pthread_create(&thread, NULL, move, NULL);
-    for (int i = 0; i < RACES; i++) {
+    /* Longer where the other thread does not come to run. */
+    time_t end = time(NULL) + RACE_SECONDS;
+    for (int i = 0; time(NULL) < end && (i < RACES || !harmless_ones || (!refused && !reached));
+         i++) {
+        sched_yield();
         struct sockaddr_in peer = {0};
         socklen_t len = sizeof peer;
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
