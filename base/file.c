@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -108,6 +109,17 @@ int file_read(int dirfd, const char *path, size_t max, struct buf *out, bool *fo
         *found_out = true;
     }
     return 0;
+}
+
+bool file_is_on(int fd, const uint32_t *magics, size_t len)
+{
+    struct statfs fs;
+    bool known = fstatfs(fd, &fs) == 0;
+    bool found = false;
+    for (size_t i = 0; known && i < len && !found; i++) {
+        found = (uint32_t)fs.f_type == magics[i];
+    }
+    return found;
 }
 
 int file_write_fd(int fd, const char *name, const void *data, size_t len, struct error *err)

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
@@ -33,6 +34,9 @@ int file_read(int dirfd, const char *path, size_t max, struct buf *out, bool *fo
 
 /* Reads FD to its end into OUT, at most MAX bytes. NAME is for messages. */
 int file_read_fd(int fd, const char *name, size_t max, struct buf *out, struct error *err);
+
+/* Whether FD lies on a file system with one of the LEN numbers MAGICS (statfs(2), f_type). */
+bool file_is_on(int fd, const uint32_t *magics, size_t len);
 
 /* Writes all LEN bytes to FD. NAME is for messages. */
 int file_write_fd(int fd, const char *name, const void *data, size_t len, struct error *err);

@@ -124,8 +124,8 @@ struct http_request {
                        without an ETag */
     bool verbatim;  /* the body is wanted as it comes; else a Content-Encoding is taken off */
     bool keep_redirects; /* give a 3xx answer back instead of following it */
-    bool (*refuses)(
-        const char *ip); /* whether nothing may be asked of that address; NULL: of any */
+    /* Whether nothing may be asked of the address IP; NULL: all may be asked. */
+    bool (*refuses)(const char *ip);
     bool no_proxy; /* ask directly whatever the environment says (link-local metadata services) */
     const atomic_bool *stop; /* once true, the request ends with ERR_CANCELLED; NULL: none */
     enum error_code code;    /* of errors; 0: ERR_REMOTE */

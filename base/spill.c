@@ -8,10 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
-#include "base/limits.h"
+#include "base/file.h"
 #include "base/memory.h"
 
 enum {
@@ -43,12 +42,7 @@ static bool promises_room(int fd)
 {
     static const uint32_t known[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, F2FS_SUPER_MAGIC,
                                      OVERLAYFS_SUPER_MAGIC};
-    struct statfs fs;
-    bool found = false;
-    for (size_t i = 0; i < ARRAY_LEN(known) && fstatfs(fd, &fs) == 0; i++) {
-        found = found || (uint32_t)fs.f_type == known[i];
-    }
-    return found;
+    return file_is_on(fd, known, ARRAY_LEN(known));
 }
 
 void spill_set_home(int fd)
@@ -193,6 +187,14 @@ void *spill_realloc(void *ptr, size_t old_size, size_t new_size)
     void *moved = resize(ptr, old_size, new_size);
     pthread_mutex_unlock(&lock);
     return moved;
+}
+
+void *spill_grow(void *ptr, size_t *cap, size_t size)
+{
+    const size_t first = 64;
+    size_t old = *cap;
+    *cap = old + old / 2 + first;
+    return spill_realloc(ptr, old * size, *cap * size);
 }
 
 void *spill_calloc(size_t count, size_t size)

@@ -23,6 +23,9 @@ void spill_set_home(int fd);
  * cleared. Free it with spill_free(). Any thread. */
 void *spill_realloc(void *ptr, size_t old_size, size_t new_size) __attribute__((returns_nonnull));
 
+/* The array PTR of *CAP elements of SIZE bytes with room for more, which *CAP then says. */
+void *spill_grow(void *ptr, size_t *cap, size_t size) __attribute__((returns_nonnull));
+
 /* COUNT elements of SIZE bytes, all zero. */
 void *spill_calloc(size_t count, size_t size) __attribute__((returns_nonnull));
 

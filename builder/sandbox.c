@@ -201,12 +201,12 @@ static int take_output(struct run *run, bool *open_out, struct error *err)
     return 0;
 }
 
-/* Once: it is the same for all RUNs. */
-static void warn_unguarded(struct event_sink *events, const struct error *why)
+/* Once: it is the same for all RUNs that have the machine's network. */
+static void warn_unguarded(const struct sandbox_spec *spec, const struct error *why)
 {
     static atomic_flag said = ATOMIC_FLAG_INIT;
-    if (!atomic_flag_test_and_set(&said)) {
-        event_warning(events, NULL, 0,
+    if (spec->network == NETWORK_DEFAULT && !atomic_flag_test_and_set(&said)) {
+        event_warning(spec->events, NULL, 0,
                       "a RUN can reach the addresses where AWS hands out keys (%s): --network none "
                       "keeps it from that",
                       why->text);
@@ -228,7 +228,7 @@ static int take_message(struct run *run, bool *open_out, struct error *err)
         run->view = fd;
     }
     if (message.type == SANDBOX_UNGUARDED) {
-        warn_unguarded(run->spec->events, &message.error);
+        warn_unguarded(run->spec, &message.error);
     } else if (message.type == SANDBOX_FAILED && !run->error.code) {
         run->error = message.error;
     } else if (message.type == SANDBOX_EXITED) {

@@ -46,6 +46,13 @@ static void free_caps(cap_t *caps)
     }
 }
 
+bool sandbox_may_trace(void)
+{
+    AUTO(free_caps) cap_t now = cap_get_proc();
+    cap_flag_value_t have = CAP_CLEAR;
+    return now && cap_get_flag(now, CAP_SYS_PTRACE, CAP_EFFECTIVE, &have) == 0 && have == CAP_SET;
+}
+
 /* Permitted and effective are what is kept of what we have; nothing is inheritable. */
 static int keep(struct error *err)
 {

@@ -230,7 +230,7 @@ static int open_channel(const struct sandbox_spec *spec, struct watch *watch, in
     }
     const char *lacking = sandbox_cannot_guard(NULL);
     if (lacking) {
-        return spec->network == NETWORK_DEFAULT ? sandbox_tell_unguarded(lacking, err) : 0;
+        return sandbox_tell_unguarded(lacking, err);
     }
     if (file_open(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY, 0, &watch->proc, err) != 0) {
         return -1;

@@ -15,7 +15,6 @@
 #include <grp.h>
 #include <limits.h>
 #include <linux/audit.h>
-#include <linux/capability.h>
 #include <linux/net.h>
 #include <linux/openat2.h>
 #include <linux/seccomp.h>
@@ -372,26 +371,13 @@ bool sandbox_answer(int listener, int proc)
     return child > 0;
 }
 
-static bool may_trace(void)
-{
-    AUTO(buf_release) struct buf status = BUF_INIT(0);
-    struct error ignored = {0};
-    static const char name[] = "\nCapEff:";
-    const char *line = NULL;
-    if (file_read(AT_FDCWD, "/proc/self/status", LIMIT_TEXT_FILE_BYTES, &status, NULL, &ignored) ==
-        0) {
-        line = strstr(buf_text(&status), name);
-    }
-    return line && (strtoull(line + strlen(name), NULL, 16) & (1ULL << CAP_SYS_PTRACE));
-}
-
 const char *sandbox_cannot_guard(const char **setting_out)
 {
     AUTO(buf_release) struct buf scope = BUF_INIT(0);
     struct error ignored = {0};
     const char *setting = NULL;
     const char *why = NULL;
-    if (!may_trace()) {
+    if (!sandbox_may_trace()) {
         why = "CAP_SYS_PTRACE is missing";
         setting = "give this container --cap-add SYS_PTRACE";
     } else if (file_read(AT_FDCWD, "/proc/sys/kernel/yama/ptrace_scope", LIMIT_TEXT_FILE_BYTES,

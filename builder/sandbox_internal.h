@@ -140,6 +140,9 @@ int mount_open_target(int root, const char *path, int *fd_out, struct error *err
 /* Docker's default capabilities, and whose they are: ends as UID:GID with GROUPS. */
 int sandbox_become(const struct sandbox_spec *spec, struct error *err);
 
+/* Whether this process may look into others (CAP_SYS_PTRACE). */
+bool sandbox_may_trace(void);
+
 /* The filter of system calls as a BPF program for this kind of machine: Docker's default; fsync and
  * the like do nothing. Made once; borrowed for good. Any thread. */
 int sandbox_filter_program(const void **data_out, size_t *len_out, struct error *err);

@@ -107,9 +107,7 @@ static struct blob_stream *stream_new(int fd, uint64_t offset, const git_oid *id
     s->fd = fd;
     s->at = (off_t)offset;
     s->left = size;
-    for (size_t i = 0; i < GIT_OID_RAWSZ; i++) {
-        snprintf(s->hex + 2 * i, 3, "%02x", id->id[i]);
-    }
+    git_oid_tostr(s->hex, sizeof s->hex, id);
     if (inflateInit(&s->zlib) != Z_OK) {
         abort(); /* for want of memory */
     }

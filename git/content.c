@@ -151,10 +151,7 @@ uint64_t git_content_add(struct content_source *source, const git_oid *id)
 {
     struct git_content *c = (struct git_content *)source;
     if (c->len == c->cap) {
-        const size_t one = sizeof *c->ids;
-        size_t cap = c->cap ? c->cap * 2 : 1024;
-        c->ids = spill_realloc(c->ids, c->cap * one, cap * one);
-        c->cap = cap;
+        c->ids = spill_grow(c->ids, &c->cap, sizeof *c->ids);
     }
     c->ids[c->len] = *id;
     return c->len++;

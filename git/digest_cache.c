@@ -53,10 +53,7 @@ bool digest_cache_find(const struct digest_cache *cache, const git_oid *id, stru
 void digest_cache_add(struct digest_cache *cache, const git_oid *id, const struct digest *digest)
 {
     if (cache->len == cache->cap) {
-        const size_t one = sizeof *cache->items;
-        size_t cap = cache->cap ? cache->cap * 2 : 256;
-        cache->items = spill_realloc(cache->items, cache->cap * one, cap * one);
-        cache->cap = cap;
+        cache->items = spill_grow(cache->items, &cache->cap, sizeof *cache->items);
     }
     struct blob_digest *item = &cache->items[cache->len++];
     memcpy(item->id, id->id, sizeof item->id);

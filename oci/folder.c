@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
@@ -491,12 +490,7 @@ static bool has_fine_clock(int fd)
 {
     static const uint32_t local[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC,       BTRFS_SUPER_MAGIC,
                                      TMPFS_MAGIC,      OVERLAYFS_SUPER_MAGIC, F2FS_SUPER_MAGIC};
-    struct statfs fs;
-    bool fine = false;
-    for (size_t i = 0; i < ARRAY_LEN(local) && fstatfs(fd, &fs) == 0; i++) {
-        fine = fine || (uint32_t)fs.f_type == local[i];
-    }
-    return fine;
+    return file_is_on(fd, local, ARRAY_LEN(local));
 }
 
 static int open_root(const char *path, struct folder_source **out, struct error *err)

@@ -155,10 +155,7 @@ uint64_t folder_source_add(struct folder_source *source, const char *path, const
                            const struct cached_file *known, bool may_have_xattrs)
 {
     if (source->files_len == source->files_cap) {
-        const size_t one = sizeof *source->files;
-        size_t cap = source->files_cap ? source->files_cap + source->files_cap / 2 : 256;
-        source->files = spill_realloc(source->files, source->files_cap * one, cap * one);
-        source->files_cap = cap;
+        source->files = spill_grow(source->files, &source->files_cap, sizeof *source->files);
     }
     struct folder_file *file = &source->files[source->files_len];
     *file = (struct folder_file){.path = arena_text(source->names, path),

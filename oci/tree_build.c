@@ -116,19 +116,11 @@ struct tree_builder *tree_builder_new(void)
     return b;
 }
 
-static void resize_entries(struct arena *arena, size_t cap)
-{
-    const size_t one = sizeof *arena->entries;
-    arena->entries = spill_realloc(arena->entries, arena->entries_cap * one, cap * one);
-    arena->entries_cap = cap;
-}
-
 static void add(struct tree_builder *b, const struct entry *entry, const char *path)
 {
     struct arena *arena = b->arena;
     if (arena->entries_len == arena->entries_cap) {
-        resize_entries(arena,
-                       arena->entries_cap ? arena->entries_cap + arena->entries_cap / 2 : 64);
+        arena->entries = spill_grow(arena->entries, &arena->entries_cap, sizeof *arena->entries);
     }
     spill_looked(1);
     b->unsorted = b->unsorted || (arena->entries_len > 0 &&
@@ -278,7 +270,10 @@ struct tree *tree_builder_finish(struct tree_builder *b)
 {
     struct arena *arena = b->arena;
     /* A large tree lives long: what growing left over is given back. */
-    resize_entries(arena, arena->entries_len);
+    const size_t one = sizeof *arena->entries;
+    arena->entries =
+        spill_realloc(arena->entries, arena->entries_cap * one, arena->entries_len * one);
+    arena->entries_cap = arena->entries_len;
     struct tree *tree = tree_alloc(arena->entries_len, NULL, NULL);
     tree->arenas[tree->arenas_len++] = MEM_STEAL(b->arena);
     for (size_t i = 0; i < arena->entries_len; i++) {

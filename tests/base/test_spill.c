@@ -164,6 +164,25 @@ static void test_spill__only_what_is_looked_at_is_in_memory(void **state)
     }
 }
 
+static void test_spill__grows_from_any_size(void **state)
+{
+    (void)state;
+    for (size_t start = 0; start < 4; start++) {
+        size_t cap = start;
+        uint32_t *numbers = spill_realloc(NULL, 0, start * sizeof *numbers);
+        fill(numbers, 0, start);
+        while (cap * sizeof *numbers < much) {
+            size_t before = cap;
+            numbers = spill_grow(numbers, &cap, sizeof *numbers);
+            assert_true(cap > before);
+            fill(numbers, before, cap);
+        }
+        check(numbers, cap);
+        spill_free(numbers, cap * sizeof *numbers);
+    }
+    assert_false(spill_is_used);
+}
+
 static void test_spill__a_large_buffer(void **state)
 {
     AUTO(buf_release) struct buf b = BUF_INIT_LARGE(0);
@@ -208,6 +227,7 @@ int main(void)
         cmocka_unit_test_setup(test_spill__cleared_memory_is_zero, set_home),
         cmocka_unit_test_setup(test_spill__is_let_go_while_others_read, set_home),
         cmocka_unit_test_setup(test_spill__only_what_is_looked_at_is_in_memory, set_home),
+        cmocka_unit_test_setup(test_spill__grows_from_any_size, set_home),
         cmocka_unit_test_setup(test_spill__a_large_buffer, set_home),
         cmocka_unit_test_setup(test_spill__a_file_is_read_where_it_lies, set_home),
         /* And where there is no disk. */
