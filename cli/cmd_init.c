@@ -12,6 +12,7 @@
 #include "base/path.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/text.h"
 #include "deploy/init.h"
 #include "deploy/pipeline.h"
 
@@ -129,23 +130,14 @@ static int write_result(const struct init_options *o, const char *folder,
     return 0;
 }
 
-/* The name of FOLDER, fit for a repository. The caller's. */
-static char *folder_name(const char *folder)
+/* One line about what was found, with nothing of a stranger's file that steers a terminal. */
+static void say(const char *prefix, const struct strlist *lines)
 {
-    AUTO(mem_freep) char *path = realpath(folder, NULL);
-    char *name = mem_strdup(path && path_name(path)[0] ? path_name(path) : "image");
-    for (char *p = name; *p; p++) {
-        bool upper = *p >= 'A' && *p <= 'Z';
-        bool fine = (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9');
-        *p = (char)(upper ? *p - 'A' + 'a' : fine ? *p : '-');
+    for (size_t i = 0; i < lines->len; i++) {
+        AUTO(buf_release) struct buf clean = BUF_INIT(0);
+        text_clean(lines->items[i], strlen(lines->items[i]), &clean);
+        fprintf(stderr, "%s%s\n", prefix, buf_text(&clean));
     }
-    size_t skip = strspn(name, "-");
-    size_t len = strlen(name);
-    while (len > skip && name[len - 1] == '-') {
-        name[--len] = '\0';
-    }
-    memmove(name, name + skip, len - skip + 1);
-    return name;
 }
 
 static int run(const struct init_options *o, const char *folder, struct error *err)
@@ -153,7 +145,7 @@ static int run(const struct init_options *o, const char *folder, struct error *e
     AUTO(fd_closep) int root = -1;
     AUTO(init_result_release) struct init_result result = {0};
     AUTO(strlist_release) struct strlist dockerfiles = {0};
-    AUTO(mem_freep) char *name = folder_name(folder);
+    AUTO(mem_freep) char *path = realpath(folder, NULL);
     if (file_open(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY, 0, &root, err) != 0 ||
         find_dockerfiles(root, "", 0, &dockerfiles, err) != 0) {
         err->code = ERR_USAGE;
@@ -162,19 +154,15 @@ static int run(const struct init_options *o, const char *folder, struct error *e
     strlist_sort(&dockerfiles);
     struct init_inputs inputs = {.files = {.read = read_in_folder, .ctx = &root},
                                  .dockerfiles = dockerfiles,
-                                 .name = name[0] ? name : "image"};
+                                 .name = path ? path_name(path) : ""};
     if (pipeline_init(&inputs, &result, err) != 0) {
         return error_wrap(err, "%s", folder);
     }
     if (write_result(o, folder, &result, err) != 0) {
         return -1;
     }
-    for (size_t i = 0; i < result.concluded.len; i++) {
-        fprintf(stderr, "%s\n", result.concluded.items[i]);
-    }
-    for (size_t i = 0; i < result.open.len; i++) {
-        fprintf(stderr, "still open: %s\n", result.open.items[i]);
-    }
+    say("", &result.concluded);
+    say("still open: ", &result.open);
     return 0;
 }
 

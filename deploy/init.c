@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "base/path.h"
 #include "deploy/check_internal.h"
-#include "deploy/imagedefinitions.h"
+#include "deploy/init_draft.h"
 #include "deploy/placeholder.h"
 
 void init_result_release(struct init_result *result)
@@ -16,61 +16,6 @@ void init_result_release(struct init_result *result)
     buf_release(&result->text);
     strlist_release(&result->concluded);
     strlist_release(&result->open);
-}
-
-/* An image to be written, and the containers that get it. */
-struct draft {
-    const char *dockerfile; /* borrowed */
-    char *folder;           /* its context; "" for the root */
-    char *name;             /* what its Dockerfile or folder is called; "" where nothing tells */
-    struct strlist containers;
-    char *placeholder;
-    char *repository;
-};
-
-struct drafts {
-    struct draft *items;
-    size_t len;
-};
-
-static void drafts_release(struct drafts *drafts)
-{
-    for (size_t i = 0; i < drafts->len; i++) {
-        struct draft *draft = &drafts->items[i];
-        free(draft->folder);
-        free(draft->name);
-        free(draft->placeholder);
-        free(draft->repository);
-        strlist_release(&draft->containers);
-    }
-    free(drafts->items);
-}
-
-/* web/Dockerfile is web's, Dockerfile.web and web.Dockerfile too. The caller's. */
-static char *name_of(const char *dockerfile)
-{
-    const char *file = path_name(dockerfile);
-    const char *dot = strchr(file, '.');
-    if (strncmp(file, "Dockerfile.", 11) == 0) {
-        return mem_strdup(file + 11);
-    }
-    if (dot && strcmp(dot, ".Dockerfile") == 0) {
-        return mem_strndup(file, (size_t)(dot - file));
-    }
-    AUTO(mem_freep) char *folder = path_parent(dockerfile);
-    return mem_strdup(path_name(folder));
-}
-
-static void make_drafts(const struct init_inputs *in, struct drafts *out)
-{
-    out->len = in->dockerfiles.len;
-    out->items = mem_calloc(out->len, sizeof *out->items);
-    for (size_t i = 0; i < out->len; i++) {
-        struct draft *draft = &out->items[i];
-        draft->dockerfile = in->dockerfiles.items[i];
-        draft->name = name_of(draft->dockerfile);
-        draft->folder = path_parent(draft->dockerfile);
-    }
 }
 
 static bool is_claimed(const struct check *check, const char *container)
@@ -118,46 +63,31 @@ static struct draft *draft_for(const struct check *check, struct drafts *drafts,
     return other ? NULL : &drafts->items[0];
 }
 
-/* REGISTRY and REPOSITORY of an image that is named in full; its tag is the environment's. */
-static void split_image(const char *image, char **registry_out, char **repository_out)
-{
-    const char *slash = strchr(image, '/');
-    if (!slash || !memchr(image, '.', (size_t)(slash - image))) {
-        return;
-    }
-    free(*repository_out);
-    *repository_out = mem_strndup(slash + 1, strcspn(slash + 1, ":@"));
-    if (!*registry_out) {
-        *registry_out = mem_strndup(image, (size_t)(slash - image));
-    }
-}
-
 static void take_container(const struct check *check, struct drafts *drafts,
-                           const struct marked *container, char **registry, struct init_result *out)
+                           const struct marked *container, struct init_result *out)
 {
     const struct marked *name = marked_get(container, "name");
     const char *image = marked_get_text(container, "image");
-    struct error ignored = {0};
-    AUTO(imagedefinitions_release) struct imagedefinitions valid = {0};
-    if (!marked_text(name) || !image ||
-        imagedefinitions_add(&valid, name->text, "x", &ignored) != 0) {
+    if (!marked_text(name) || !image) {
         return;
     }
+    struct init_place place = {check->taskdef.name, name->line};
     struct draft *draft = draft_for(check, drafts, container);
     if (!draft) {
-        strlist_addf(&out->concluded, "%s:%u: container '%s' keeps its image %s",
-                     check->taskdef.name, name->line, name->text, image);
+        strlist_addf(&out->concluded, "%s:%u: container '%s' keeps its image %s", place.file,
+                     place.line, name->text, image);
         return;
     }
-    if (!draft->placeholder) {
-        draft->placeholder = placeholder_of(image);
+    if (!draft_give(drafts, draft, name->text, place, out)) {
+        return;
+    }
+    AUTO(mem_freep) char *placeholder = placeholder_of(image);
+    if (placeholder && !draft->placeholder) {
+        draft_fill(drafts, draft, placeholder, place, out);
     }
     if (image[0] != '<') {
-        split_image(image, registry, &draft->repository);
+        draft_push_to(drafts, draft, image);
     }
-    strlist_add(&draft->containers, name->text);
-    strlist_addf(&out->concluded, "%s:%u: container '%s' gets the image of %s", check->taskdef.name,
-                 name->line, name->text, draft->dockerfile);
 }
 
 /* Where there is no task definition, the buildspec and the AppSpec name a container. */
@@ -170,40 +100,43 @@ static void take_claims(const struct check *check, struct drafts *drafts, struct
         return;
     }
     for (size_t i = 0; i < check->claims_len; i++) {
-        strlist_add(&draft->containers, check->claims[i].container);
-        strlist_addf(&out->concluded, "%s:%u: container '%s' gets the image", check->claims[i].file,
-                     check->claims[i].line, check->claims[i].container);
+        const struct check_claim *claim = &check->claims[i];
+        draft_give(drafts, draft, claim->container, (struct init_place){claim->file, claim->line},
+                   out);
     }
     if (check->claims_len == 0 && marked_text(named) && named->text[0] != '<') {
-        strlist_add(&draft->containers, named->text);
-        strlist_addf(&out->concluded, "%s:%u: container '%s' gets the image", check->appspec.name,
-                     named->line, named->text);
+        draft_give(drafts, draft, named->text,
+                   (struct init_place){check->appspec.name, named->line}, out);
     }
 }
 
-/* What is known of repositories: the task definition's image, IMAGE_REPO_NAME, the folder's name.
- */
+/* Repositories that no image of the task definition tells: IMAGE_REPO_NAME, the folder's name. */
 static void take_repositories(const struct check *check, const struct init_inputs *in,
                               struct drafts *drafts, struct init_result *out)
 {
     const struct marked *env =
         check->buildspec.file ? marked_get(marked_root(check->buildspec.file), "env") : NULL;
     const struct marked *said = marked_get(marked_get(env, "variables"), "IMAGE_REPO_NAME");
-    const char *base = marked_text(said) && said->text[0] ? said->text : in->name;
+    bool usable = marked_text(said) && said->text[0];
+    AUTO(mem_freep) char *own = draft_repository_name(in->name);
     for (size_t i = 0; i < drafts->len; i++) {
         struct draft *draft = &drafts->items[i];
-        bool alone = drafts->len == 1 || !draft->name[0];
         if (draft->repository) {
             continue;
         }
-        draft->repository = alone ? mem_strdup(base) : mem_printf("%s/%s", base, draft->name);
-        if (base != in->name) {
+        if (usable && draft_name_repository(drafts, draft, said->text)) {
             strlist_addf(&out->concluded, "%s:%u: %s goes to the repository '%s'",
                          check->buildspec.name, said->line, draft->dockerfile, draft->repository);
-        } else {
-            strlist_addf(&out->open, "the repository of %s: '%s' is only this folder's name",
-                         draft->dockerfile, draft->repository);
+            continue;
         }
+        if (usable) {
+            strlist_addf(&out->open, "%s:%u: IMAGE_REPO_NAME '%s' makes no repository's name",
+                         check->buildspec.name, said->line, said->text);
+            usable = false;
+        }
+        draft_name_repository(drafts, draft, own);
+        strlist_addf(&out->open, "the repository of %s: '%s' is only this folder's name",
+                     draft->dockerfile, draft->repository);
     }
 }
 
@@ -219,11 +152,13 @@ static json_t *texts(const struct strlist *list)
     return array;
 }
 
-static json_t *image_json(const struct draft *draft, size_t number, bool detail)
+static json_t *image_json(const struct draft *draft, bool detail)
 {
-    AUTO(mem_freep) char *usual = mem_printf("IMAGE%zu_NAME", number);
     const char *file = path_name(draft->dockerfile);
     json_t *image = json_object();
+    if (draft->title) {
+        json_object_set_new(image, "name", json_string(draft->title));
+    }
     if (draft->folder[0]) {
         json_object_set_new(image, "context", json_string(draft->folder));
     }
@@ -234,7 +169,7 @@ static json_t *image_json(const struct draft *draft, size_t number, bool detail)
     if (draft->containers.len > 0) {
         json_object_set_new(image, "container", texts(&draft->containers));
     }
-    if (draft->placeholder && strcmp(draft->placeholder, usual) != 0) {
+    if (draft->placeholder) {
         json_object_set_new(image, "placeholder", json_string(draft->placeholder));
     }
     if (detail) {
@@ -243,8 +178,7 @@ static json_t *image_json(const struct draft *draft, size_t number, bool detail)
     return image;
 }
 
-static void render(const struct check *check, const struct drafts *drafts, const char *registry,
-                   struct init_result *out)
+static void render(const struct check *check, const struct drafts *drafts, struct init_result *out)
 {
     bool blue_green = check->appspec.file != NULL;
     bool detail = blue_green && drafts->len == 1;
@@ -252,8 +186,8 @@ static void render(const struct check *check, const struct drafts *drafts, const
                  ((blue_green && !detail) || check_commands_say(check, check->taskdef.name, NULL));
     AUTO(json_freep) json_t *root = json_object();
     json_t *images = json_array();
-    if (registry) {
-        json_object_set_new(root, "registry", json_string(registry));
+    if (drafts->registry) {
+        json_object_set_new(root, "registry", json_string(drafts->registry));
     } else {
         strlist_add(&out->open, "the registry: set AWS_ACCOUNT_ID and AWS_DEFAULT_REGION, or add "
                                 "\"registry\"");
@@ -270,7 +204,7 @@ static void render(const struct check *check, const struct drafts *drafts, const
                      check->appspec.name);
     }
     for (size_t i = 0; i < drafts->len; i++) {
-        json_array_append_new(images, image_json(&drafts->items[i], i + 1, detail));
+        json_array_append_new(images, image_json(&drafts->items[i], detail));
         if (drafts->items[i].containers.len == 0) {
             strlist_addf(&out->open, "the container that gets the image of %s: \"container\"",
                          drafts->items[i].dockerfile);
@@ -299,25 +233,22 @@ int pipeline_init(const struct init_inputs *inputs, struct init_result *out, str
     AUTO(check_findings_release) struct check_findings findings = {0};
     AUTO(drafts_release) struct drafts drafts = {0};
     AUTO(init_result_release) struct init_result result = {.text = BUF_INIT(0)};
-    AUTO(mem_freep) char *registry = NULL;
     struct check_inputs files = inputs->files;
     files.config = "";
     AUTO(check_release)
     struct check check = {.inputs = &files, .out = &findings, .pipeline = PIPELINE_INIT};
-    if (inputs->dockerfiles.len == 0) {
-        return error_set(err, ERR_USAGE, "there is no Dockerfile: nothing to build");
-    }
-    if (check_open(&check, err) != 0 || first_unreadable(&findings, err) != 0) {
+    if (drafts_make(&inputs->dockerfiles, &drafts, &result, err) != 0 ||
+        check_open(&check, err) != 0 || first_unreadable(&findings, err) != 0) {
         return -1;
     }
-    make_drafts(inputs, &drafts);
     const struct marked *list = check_containers(&check);
     for (size_t i = 0; list && i < list->len; i++) {
-        take_container(&check, &drafts, list->items[i], &registry, &result);
+        take_container(&check, &drafts, list->items[i], &result);
     }
     take_claims(&check, &drafts, &result);
     take_repositories(&check, inputs, &drafts, &result);
-    render(&check, &drafts, registry, &result);
+    drafts_tell_apart(&drafts);
+    render(&check, &drafts, &result);
     *out = result;
     result = (struct init_result){0};
     return 0;

@@ -16,7 +16,7 @@
 struct init_inputs {
     struct check_inputs files;  /* `read` and `ctx`; the names are the usual ones */
     struct strlist dockerfiles; /* in tree form, "web/Dockerfile" */
-    const char *name;           /* of the repository, for an image that nothing names */
+    const char *name;           /* the folder's, for an image that nothing names */
 };
 
 struct init_result {
@@ -28,7 +28,8 @@ struct init_result {
 /* Frees what RESULT holds. */
 void init_result_release(struct init_result *result);
 
-/* Makes it. ERR_USAGE where there is no Dockerfile, or a file is not what its name says. */
+/* Makes it: a slipway.json that pipeline_parse() and pipeline_complete() take. ERR_USAGE where
+ * there is no Dockerfile, there are too many, or a file is not what its name says. */
 int pipeline_init(const struct init_inputs *inputs, struct init_result *out, struct error *err);
 
 #endif

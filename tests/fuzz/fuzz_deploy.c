@@ -1,5 +1,6 @@
 /* The deployment's files. The input is up to five files, each behind a line "=NAME"; they are
- * checked together, and each is read as what its name says. */
+ * checked together, and each is read as what its name says. "=Dockerfiles" has the paths that init
+ * finds, "=name" the folder's name. */
 #include <assert.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -7,6 +8,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/path.h"
 #include "deploy/check.h"
 #include "deploy/init.h"
 #include "deploy/marked.h"
@@ -103,28 +105,73 @@ static void fill(const struct input *input)
     fill_again(&filled, &values);
 }
 
-/* What init writes is a slipway.json that can be read. */
+/* The lines of the part NAME, as paths in tree form, each once; without it those of USUAL. */
+static void lines_of(const struct input *input, const char *name, const char *usual,
+                     struct strlist *out)
+{
+    struct input part = {.data = usual, .len = strlen(usual)};
+    find_part(input, name, &part);
+    for (size_t at = 0; at < part.len;) {
+        const char *eol = memchr(part.data + at, '\n', part.len - at);
+        size_t len = eol ? (size_t)(eol - part.data) - at : part.len - at;
+        if (len > 0 && !memchr(part.data + at, '\0', len)) {
+            AUTO(mem_freep) char *line = mem_strndup(part.data + at, len);
+            AUTO(mem_freep) char *path = path_clean(line);
+            if (path[0]) {
+                strlist_take(out, MEM_STEAL(path));
+            }
+        }
+        at += len + 1;
+    }
+    strlist_sort(out);
+    for (size_t i = 1; i < out->len;) {
+        if (strcmp(out->items[i - 1], out->items[i]) == 0) {
+            strlist_remove(out, i);
+        } else {
+            i++;
+        }
+    }
+}
+
+/* Ship takes it: it can be read, its images are told apart, and no two are pushed to one name. */
+static void ship_takes(const struct init_result *result)
+{
+    struct error err = {0};
+    AUTO(pipeline_release) struct pipeline pipeline = PIPELINE_INIT;
+    AUTO(strlist_release) struct strlist names = {0};
+    bool fine = pipeline_parse(buf_text(&result->text), result->text.len, "slipway.json", &pipeline,
+                               &err) == 0 &&
+                pipeline_complete(&pipeline, "slipway.json", true, &err) == 0;
+    for (size_t i = 0; fine && i < pipeline.len; i++) {
+        AUTO(mem_freep) char *name = NULL;
+        fine = pipeline_image_name(&pipeline, &pipeline.images[i], "r.example", NULL, &name,
+                                   &err) == 0 &&
+               !strlist_has(&names, name);
+        strlist_add(&names, name ? name : "");
+    }
+    if (!fine) {
+        fprintf(stderr, "%s\n%s\n", err.text, buf_text(&result->text));
+        abort();
+    }
+}
+
 static void begin(struct input *input)
 {
     struct error err = {0};
     AUTO(init_result_release) struct init_result result = {0};
-    AUTO(pipeline_release) struct pipeline pipeline = PIPELINE_INIT;
-    struct init_inputs inputs = {.files = {.read = read_part, .ctx = input}, .name = "shop"};
-    strlist_add(&inputs.dockerfiles, "Dockerfile");
-    strlist_add(&inputs.dockerfiles, "web/Dockerfile");
-    inputs.dockerfiles.len = input->len % 2 + 1;
+    AUTO(strlist_release) struct strlist name = {0};
+    struct init_inputs inputs = {.files = {.read = read_part, .ctx = input}};
+    const char *usual = input->len % 2 ? "Dockerfile\nweb/Dockerfile\n" : "Dockerfile\n";
+    lines_of(input, "Dockerfiles", usual, &inputs.dockerfiles);
+    lines_of(input, "name", "Shop", &name);
+    inputs.name = name.len > 0 ? name.items[0] : "";
     int r = pipeline_init(&inputs, &result, &err);
-    inputs.dockerfiles.len = 2;
-    strlist_release(&inputs.dockerfiles);
-    if (r != 0) {
+    if (r == 0) {
+        ship_takes(&result);
+    } else {
         assert(err.code == ERR_USAGE && err.text[0]);
-        return;
     }
-    if (pipeline_parse(buf_text(&result.text), result.text.len, "slipway.json", &pipeline, &err) !=
-        0) {
-        fprintf(stderr, "%s\n%s\n", err.text, buf_text(&result.text));
-        abort();
-    }
+    strlist_release(&inputs.dockerfiles);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
