@@ -187,24 +187,29 @@ int account_owner(struct tree *tree, const char *text, struct owner *out, const 
     split(text, &user, &group);
     AUTO(buf_release) struct buf passwd = BUF_INIT(0);
     AUTO(buf_release) struct buf groups = BUF_INIT(0);
-    if (read_file(tree, "etc/passwd", &passwd, err) != 0 ||
-        read_file(tree, "etc/group", &groups, err) != 0) {
-        return -1;
-    }
     const char *colon = strchr(text, ':');
     struct owner owner = {0, 0};
+    uint32_t gid = 0;
+    /* A number needs no file, which lies deep in a layer that perhaps nobody else wants to read. */
+    bool by_name = !file_id(user, &owner.uid);
+    bool group_by_name = colon && !file_id(group, &gid);
+    if ((by_name && read_file(tree, "etc/passwd", &passwd, err) != 0) ||
+        (group_by_name && read_file(tree, "etc/group", &groups, err) != 0)) {
+        return -1;
+    }
     struct passwd_line line = {0};
     *missing_out = NULL;
-    if (file_id(user, &owner.uid)) {
-        owner.gid = owner.uid;
-    } else if (find_passwd(buf_text(&passwd), user, &line)) {
+    owner.gid = owner.uid;
+    if (by_name && find_passwd(buf_text(&passwd), user, &line)) {
         owner = (struct owner){line.uid, line.gid};
         passwd_release(&line);
-    } else {
+    } else if (by_name) {
         *missing_out = text;
     }
-    if (colon && !file_id(group, &owner.gid) && !find_group(buf_text(&groups), group, &owner.gid)) {
+    if (group_by_name && !find_group(buf_text(&groups), group, &gid)) {
         *missing_out = colon + 1;
+    } else if (colon) {
+        owner.gid = gid;
     }
     *out = owner;
     return 0;

@@ -328,7 +328,7 @@ static void source_free(struct content_source *base)
     free(source);
 }
 
-static const struct content_ops source_ops = {source_open, source_free};
+static const struct content_ops source_ops = {.open = source_open, .free = source_free};
 
 struct content_source *upper_source(int root)
 {

@@ -57,7 +57,7 @@ static void fd_source_free(struct content_source *base)
 
 struct content_source *content_fd(int fd)
 {
-    static const struct content_ops ops = {fd_source_open, fd_source_free};
+    static const struct content_ops ops = {.open = fd_source_open, .free = fd_source_free};
     struct fd_source *source = mem_calloc(1, sizeof *source);
     source->base = (struct content_source){&ops, 1};
     source->fd = fd;

@@ -138,7 +138,7 @@ static void folder_source_free(struct content_source *base)
     free(source);
 }
 
-static const struct content_ops folder_ops = {folder_open, folder_source_free};
+static const struct content_ops folder_ops = {.open = folder_open, .free = folder_source_free};
 
 struct folder_source *folder_source_new(int fd, char *path)
 {

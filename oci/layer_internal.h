@@ -93,6 +93,22 @@ int layer_pack(struct layer_notes *notes, const struct layer_block *block, struc
 int layer_pack_large(struct layer_notes *notes, const struct layer_block *block,
                      struct reader **reader, struct buf *out, struct error *err);
 
+/* ---- layer_content.c ---- */
+
+/* What the files of LAYER's tree, whose `handle` is their offset in the inflated layer, are read
+ * through. STORE must outlive it. */
+struct content_source *layer_content(struct store *store, const struct layer *layer);
+
+/* Opens the inflated bytes of LAYER; HASHER (borrowed) gets them as they are read. */
+int layer_open_inflated(struct store *store, const struct layer *layer, struct hasher *hasher,
+                        struct reader **out, struct error *err);
+
+/* Whether what HASHER got is what the image's config says. ERR_REMOTE. */
+int layer_check_diff_id(const struct layer *layer, struct hasher *hasher, struct error *err);
+
+/* Says in ERR which layer it is; -1. */
+int layer_wrap(const struct layer *layer, struct error *err);
+
 /* ---- layer_tree.c ---- */
 
 /* Adds ENTRY of a layer as the tar reader gave it. One path may be there twice: deleted or marked

@@ -270,6 +270,11 @@ int entry_open(const struct entry *entry, struct reader **out, struct error *err
 
 int entry_read(const struct entry *entry, size_t max, struct buf *out, struct error *err)
 {
+    const struct entry *file = entry_inode(entry);
+    if (file->type == ENTRY_FILE && file->size > 0 && file->size <= max && file->source &&
+        file->source->ops->read) {
+        return file->source->ops->read(file->source, file, out, err);
+    }
     AUTO(reader_freep) struct reader *r = NULL;
     if (entry_open(entry, &r, err) != 0) {
         return -1;
@@ -333,7 +338,7 @@ static void memory_free(struct content_source *source)
     free(m);
 }
 
-static const struct content_ops memory_ops = {memory_open, memory_free};
+static const struct content_ops memory_ops = {.open = memory_open, .free = memory_free};
 
 struct content_source *content_memory(void *data, size_t len)
 {
@@ -364,7 +369,7 @@ static void range_free(struct content_source *source)
     free(f);
 }
 
-static const struct content_ops file_ops = {range_open, range_free};
+static const struct content_ops file_ops = {.open = range_open, .free = range_free};
 
 struct content_source *content_file(int fd)
 {

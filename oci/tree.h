@@ -71,6 +71,10 @@ struct content_ops {
      * Called from any thread. */
     int (*open)(struct content_source *source, const struct entry *entry, struct reader **out,
                 struct error *err);
+    /* Adds the whole content of ENTRY, entry->size bytes that fit OUT, where no other file of the
+     * source is likely to be read. NULL: as by open(). Called from any thread. */
+    int (*read)(struct content_source *source, const struct entry *entry, struct buf *out,
+                struct error *err);
     /* Releases the source. */
     void (*free)(struct content_source *source);
 };

@@ -297,6 +297,26 @@ END
     done
 }
 
+@test "build: names of users are looked up without inflating the base to the disk" {
+    context app <<'END'
+FROM conformance/busybox:1
+WORKDIR /by/root
+COPY --chown=app:staff Dockerfile /by/app
+USER app
+WORKDIR /by/user
+END
+    run slipway build -t "$REGISTRY/names:1" --push app
+    succeeded
+    layer_listing "$REGISTRY/names:1" 2 >listing
+    grep -q '1000/50 .* by/app$' listing
+    layer_listing "$REGISTRY/names:1" >listing
+    grep -q '1000/1000 .* by/user/$' listing
+    [ ! -e "$SLIPWAY_HOME/tars" ]
+    printf 'FROM conformance/busybox:1 AS base\nFROM scratch\nCOPY --from=base /etc /etc\n' >app/Dockerfile
+    slipway build app
+    [ -e "$SLIPWAY_HOME/tars" ]
+}
+
 @test "build: memory is bounded: a file of 600 MB takes no more than 300 MB" {
     mkdir app
     printf 'FROM scratch\nCOPY big /\n' >app/Dockerfile
