@@ -248,6 +248,10 @@ static int parse_authority(const char *text, const char *authority, size_t len, 
         if (!end || (end[1] != '\0' && end[1] != ':')) {
             return bad(err, text, "an address in brackets without its end");
         }
+        size_t address = strspn(host + 1, "0123456789abcdefABCDEF:.");
+        if (host + 1 + address != end || !memchr(host + 1, ':', address)) {
+            return bad(err, text, "what stands in brackets is no IPv6 address");
+        }
         port = end[1] == ':' ? end + 2 : end + 1;
         *end = '\0';
         url->host = mem_strdup(host + 1);
@@ -260,7 +264,7 @@ static int parse_authority(const char *text, const char *authority, size_t len, 
         }
         url->host = mem_strdup(host);
     }
-    if (url->host[0] == '\0' || url->host[0] == '-' || strpbrk(url->host, "% \\<>\"'`")) {
+    if (url->host[0] == '\0' || url->host[0] == '-' || strpbrk(url->host, "% \\<>\"'`[]")) {
         return bad(err, text, "no host that could be asked");
     }
     return parse_port(text, port, url, err);
