@@ -294,8 +294,8 @@ char *reference_familiar(const struct reference *ref)
 {
     struct buf out = BUF_INIT(0);
     bool hub = strcmp(ref->host, DEFAULT_HOST) == 0;
-    bool official =
-        hub && strncmp(ref->repository, "library/", 8) == 0 && !strchr(ref->repository + 8, '/');
+    bool official = hub && strncmp(ref->repository, "library/", 8) == 0 &&
+                    !strchr(ref->repository + 8, '/') && !is_hex64(ref->repository + 8);
     if (!hub || looks_hosted(ref->repository)) {
         buf_printf(&out, "%s/", ref->host);
     }

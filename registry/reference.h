@@ -29,7 +29,8 @@ char *reference_format(const struct reference *ref);
  * is given), or HOST/REPOSITORY@DIGEST. The caller's. */
 char *reference_key(const struct reference *ref);
 
-/* reference_format() as people write it: docker.io/library/ left out. */
+/* reference_format() as people write it: docker.io/library/ left out where reference_parse() reads
+ * the rest as the same. */
 char *reference_familiar(const struct reference *ref);
 
 /* The tag, or "latest". */

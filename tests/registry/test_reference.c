@@ -38,6 +38,7 @@ static const struct {
     {"123456789012.dkr.ecr.eu-west-1.amazonaws.com/hello-world",
      "123456789012.dkr.ecr.eu-west-1.amazonaws.com", "hello-world", NULL, false, NULL},
     {"a/" HEX, "docker.io", "a/" HEX, NULL, false, NULL},
+    {"docker.io/" HEX, "docker.io", "library/" HEX, NULL, false, "library/" HEX},
 };
 
 static void test_reference__reads_what_docker_reads(void **state)
