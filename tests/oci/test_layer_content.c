@@ -1,43 +1,14 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/oci/image_fixture.h"
 
-#include <cmocka.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/file.h"
-#include "base/memory.h"
 #include "oci/layer.h"
-
-static char home[] = "/tmp/test-layer-content-XXXXXX";
-static struct store *store;
-
-static int setup(void **state)
-{
-    (void)state;
-    struct error err = {0};
-    assert_non_null(mkdtemp(home));
-    assert_int_equal(store_open(home, &store, &err), 0);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    struct error err = {0};
-    store_freep(&store);
-    return file_remove_tree(AT_FDCWD, home, &err);
-}
 
 enum { FILES = 12, FILE_BYTES = 100000 };
 
 /* A layer of FILES files with contents of their own: SEED tells layers apart. */
-static void make_layer(unsigned seed, enum compression compression, struct layer *out)
+static void make_layer(struct store *store, unsigned seed, enum compression compression,
+                       struct layer *out)
 {
     struct error err = {0};
     struct tree_builder *b = tree_builder_new();
@@ -64,7 +35,7 @@ static void make_layer(unsigned seed, enum compression compression, struct layer
     pool_freep(&pool);
 }
 
-static struct tree *open_layer(const struct layer *layer)
+static struct tree *open_layer(struct store *store, const struct layer *layer)
 {
     struct error err = {0};
     struct tree *tree = NULL;
@@ -74,10 +45,11 @@ static struct tree *open_layer(const struct layer *layer)
     return tree;
 }
 
-static bool is_inflated(const struct layer *layer)
+static bool is_inflated(const struct fixture *f, const struct layer *layer)
 {
     char hex[DIGEST_HEX_SIZE];
-    AUTO(mem_freep) char *path = mem_printf("%s/tars/%s", home, digest_hex(&layer->diff_id, hex));
+    AUTO(mem_freep)
+    char *path = mem_printf("%s/one/tars/%s", f->folder, digest_hex(&layer->diff_id, hex));
     return access(path, F_OK) == 0;
 }
 
@@ -98,12 +70,12 @@ static void assert_read_as_opened(const struct entry *entry)
 
 static void test_layer_content__a_file_read_alone_makes_no_inflated_copy(void **state)
 {
-    (void)state;
+    struct fixture *f = *state;
     for (int compression = COMPRESS_GZIP; compression <= COMPRESS_NONE; compression++) {
         struct error err = {0};
         struct layer layer;
-        make_layer((unsigned)compression, (enum compression)compression, &layer);
-        AUTO(tree_unrefp) struct tree *tree = open_layer(&layer);
+        make_layer(f->store, (unsigned)compression, (enum compression)compression, &layer);
+        AUTO(tree_unrefp) struct tree *tree = open_layer(f->store, &layer);
         struct buf alone[FILES];
         for (size_t i = 0; i < FILES; i++) {
             const struct entry *entry = tree_at(tree, FILES - 1 - i);
@@ -111,7 +83,7 @@ static void test_layer_content__a_file_read_alone_makes_no_inflated_copy(void **
             assert_int_equal(entry_read(entry, FILE_BYTES, &alone[i], &err), 0);
             assert_int_equal(alone[i].len, entry->size);
         }
-        assert_false(is_inflated(&layer));
+        assert_false(is_inflated(f, &layer));
         for (size_t i = 0; i < FILES; i++) {
             AUTO(reader_freep) struct reader *in = NULL;
             AUTO(buf_release) struct buf opened = BUF_INIT(0);
@@ -122,7 +94,7 @@ static void test_layer_content__a_file_read_alone_makes_no_inflated_copy(void **
             buf_release(&alone[i]);
         }
         /* A plain layer is its own inflated copy. */
-        assert_int_equal(is_inflated(&layer), compression != COMPRESS_NONE);
+        assert_int_equal(is_inflated(f, &layer), compression != COMPRESS_NONE);
         assert_read_as_opened(tree_at(tree, 3));
     }
 }
@@ -130,15 +102,15 @@ static void test_layer_content__a_file_read_alone_makes_no_inflated_copy(void **
 /* What was read is kept: the second reading needs no blob. */
 static void test_layer_content__small_files_are_read_once(void **state)
 {
-    (void)state;
+    struct fixture *f = *state;
     struct error err = {0};
     struct layer layer;
-    make_layer(10, COMPRESS_GZIP, &layer);
-    AUTO(tree_unrefp) struct tree *tree = open_layer(&layer);
+    make_layer(f->store, 10, COMPRESS_GZIP, &layer);
+    AUTO(tree_unrefp) struct tree *tree = open_layer(f->store, &layer);
     AUTO(buf_release) struct buf first = BUF_INIT(0);
     AUTO(buf_release) struct buf again = BUF_INIT(0);
     assert_int_equal(entry_read(tree_find(tree, "file02"), FILE_BYTES, &first, &err), 0);
-    assert_int_equal(store_remove_blob(store, &layer.blob.digest, &err), 0);
+    assert_int_equal(store_remove_blob(f->store, &layer.blob.digest, &err), 0);
     assert_int_equal(entry_read(tree_find(tree, "file02"), FILE_BYTES, &again, &err), 0);
     assert_int_equal(again.len, first.len);
     assert_memory_equal(again.data, first.data, first.len);
@@ -148,11 +120,11 @@ static void test_layer_content__small_files_are_read_once(void **state)
 
 static void test_layer_content__what_is_too_large_is_refused(void **state)
 {
-    (void)state;
+    struct fixture *f = *state;
     struct error err = {0};
     struct layer layer;
-    make_layer(20, COMPRESS_ZSTD, &layer);
-    AUTO(tree_unrefp) struct tree *tree = open_layer(&layer);
+    make_layer(f->store, 20, COMPRESS_ZSTD, &layer);
+    AUTO(tree_unrefp) struct tree *tree = open_layer(f->store, &layer);
     AUTO(buf_release) struct buf out = BUF_INIT(0);
     assert_int_equal(entry_read(tree_find(tree, "file01"), FILE_BYTES - 1, &out, &err), -1);
 }
@@ -160,14 +132,15 @@ static void test_layer_content__what_is_too_large_is_refused(void **state)
 /* A blob that was damaged on the disk ends before the file. */
 static void test_layer_content__a_short_blob_is_an_error(void **state)
 {
-    (void)state;
+    struct fixture *f = *state;
     struct error err = {0};
     struct layer layer;
-    make_layer(30, COMPRESS_GZIP, &layer);
-    AUTO(tree_unrefp) struct tree *tree = open_layer(&layer);
+    make_layer(f->store, 30, COMPRESS_GZIP, &layer);
+    AUTO(tree_unrefp) struct tree *tree = open_layer(f->store, &layer);
     char hex[DIGEST_HEX_SIZE];
     AUTO(mem_freep)
-    char *path = mem_printf("%s/blobs/sha256/%s", home, digest_hex(&layer.blob.digest, hex));
+    char *path =
+        mem_printf("%s/one/blobs/sha256/%s", f->folder, digest_hex(&layer.blob.digest, hex));
     assert_int_equal(chmod(path, 0600), 0);
     assert_int_equal(truncate(path, (off_t)layer.blob.size / 2), 0);
     AUTO(buf_release) struct buf out = BUF_INIT(0);
@@ -176,13 +149,15 @@ static void test_layer_content__a_short_blob_is_an_error(void **state)
     assert_non_null(strstr(err.text, "layer sha256:"));
 }
 
+#define CASE(NAME) cmocka_unit_test_setup_teardown(NAME, setup, teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layer_content__a_file_read_alone_makes_no_inflated_copy),
-        cmocka_unit_test(test_layer_content__small_files_are_read_once),
-        cmocka_unit_test(test_layer_content__what_is_too_large_is_refused),
-        cmocka_unit_test(test_layer_content__a_short_blob_is_an_error),
+        CASE(test_layer_content__a_file_read_alone_makes_no_inflated_copy),
+        CASE(test_layer_content__small_files_are_read_once),
+        CASE(test_layer_content__what_is_too_large_is_refused),
+        CASE(test_layer_content__a_short_blob_is_an_error),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
